@@ -1,4 +1,5 @@
 /** The options of rates that several proxies count together, read. Pure. */
+import { readDatabaseLocation } from './database-location.ts';
 import { badOption, type Environment, findSetting, type Flags, OPTIONS, present, type Setting } from './options.ts';
 
 /** What is configured of shared rates. */
@@ -15,15 +16,11 @@ const FOREIGN_VARIABLE = 'REDIS_URL';
 /** Throws ERR_BAD_OPTION. */
 export function readRatesConfig(flags: Flags, environment: Environment): RatesConfig {
   const url = findSetting('redisUrl', flags, environment);
-  const isForeign = url?.origin === FOREIGN_VARIABLE && !sharesDatabase(flags, environment);
+  const isForeign = url?.origin === FOREIGN_VARIABLE && readDatabaseLocation(flags, environment).kind === 'file';
   const fallback = present(findSetting('ratesFallback', flags, environment));
   const ratesFallback = OPTIONS.ratesFallback.values.find((value) => value === fallback.value);
   if (ratesFallback === undefined) throw badOption(fallback, `must be ${OPTIONS.ratesFallback.values.join(' or ')}`);
   return { redisUrl: url === undefined || isForeign ? undefined : parseRedisUrl(url), ratesFallback };
-}
-
-function sharesDatabase(flags: Flags, environment: Environment): boolean {
-  return /^postgres(ql)?:/i.test(findSetting('db', flags, environment)?.value ?? '');
 }
 
 function parseRedisUrl(setting: Setting): string {

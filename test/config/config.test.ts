@@ -48,6 +48,7 @@ describe('with nothing given', () => {
       streamIdleTimeoutMs: undefined,
       uploadIdleTimeoutMs: 60_000,
       workers: 1,
+      ratesFallback: 'local',
       connectTimeoutMs: 10_000,
       staleKeysMs: 30_000,
       shutdownGraceMs: 30_000,
@@ -397,6 +398,20 @@ const PRECEDENCE: readonly PrecedenceRow[] = [
     fromEnv: 'runtime',
   },
   { field: 'workers', flag: { workers: '3' }, env: { BEDROCK_PROXY_WORKERS: '2' }, fromFlag: 3, fromEnv: 2 },
+  {
+    field: 'redisUrl',
+    flag: { redisUrl: 'redis://one' },
+    env: { BEDROCK_PROXY_REDIS_URL: 'redis://two' },
+    fromFlag: 'redis://one',
+    fromEnv: 'redis://two',
+  },
+  {
+    field: 'ratesFallback',
+    flag: { ratesFallback: 'refuse' },
+    env: { BEDROCK_PROXY_RATES_FALLBACK: 'local' },
+    fromFlag: 'refuse',
+    fromEnv: 'local',
+  },
   { field: 'tls', flag: { tls: true }, env: { BEDROCK_PROXY_TLS: '0' }, fromFlag: 'made', fromEnv: undefined },
   {
     field: 'tls',

@@ -40,8 +40,8 @@ export function redisScript(text: string): RedisScript {
 }
 
 /**
- * Resolves when it is connected, or when that has failed or takes too long: it goes on trying. Throws ERR_BAD_OPTION if a file
- * that the URL names cannot be read.
+ * Resolves when it is connected, or when that has failed or takes too long: it goes on trying. Throws ERR_BAD_OPTION if
+ * a file that the URL names cannot be read.
  */
 export async function connectRedis(url: string): Promise<RedisConnection> {
   const shownUrl = hideRedisPassword(url);

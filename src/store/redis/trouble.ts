@@ -7,7 +7,7 @@ const TROUBLES: readonly (readonly [pattern: RegExp, what: string, hint: string]
   [
     /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ETIMEDOUT|ECONNRESET|EPIPE)$/,
     'cannot be reached',
-    'Check its address, and that it runs.',
+    'Check its URL, and that it runs.',
   ],
   [/^(NOAUTH|WRONGPASS|ERR invalid password)/, 'refuses the user or the password', 'Check both in the URL.'],
   [/^(NOPERM)/, 'does not let this user do that', 'Let it run scripts (+eval +evalsha) on ~bedrock-proxy:*.'],
