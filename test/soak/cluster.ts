@@ -9,7 +9,7 @@ import { openPostgresStore } from '../../src/store/postgres/store.ts';
 import { type Keep } from '../helpers/closing.ts';
 import { POSTGRES, type PostgresServer, removePostgres, startPostgres } from '../helpers/postgres.ts';
 import { AWS_VARIABLES, launchServer, openWorkplace, type RunningServer, type Workplace } from '../helpers/program.ts';
-import { type CountingUpstream, startCountingUpstream } from './counting-upstream.ts';
+import { type CountingUpstream, startCountingUpstream, UPSTREAM_ERROR } from './counting-upstream.ts';
 
 const MASTER_KEY = 'sk-soak-master-key-0123456789';
 const MODEL = 'amazon.nova-lite-v1%3A0';
@@ -57,7 +57,7 @@ export async function soakCluster({ proxies, minutes, random }: ClusterSoak, kee
   const cluster = new Cluster({ url, upstream, places });
   await cluster.startAll();
   keep({ [Symbol.asyncDispose]: () => cluster.killAll() });
-  const keys = await makeKeys(cluster);
+  const keys = await makeKeys(cluster, minutes);
   const state = { isOver: false, counts: {} as Record<string, number>, databaseDownAt: [] as number[], isDown: false };
   const lanes = Array.from({ length: LANES }, () => runLane(cluster, keys, state, random));
   const revocations = watchRevocations(cluster, state, random);
@@ -187,12 +187,12 @@ async function admin(url: string, path: string, body: object): Promise<Record<st
   return told;
 }
 
-/** Of every ten keys two have a budget that is soon spent, three one that is not, one limits of its rate. */
-async function makeKeys(cluster: Cluster): Promise<SoakKey[]> {
+/** Of every ten keys two have a budget that is spent before the end, three one that is not, one limits of its rate. */
+async function makeKeys(cluster: Cluster, minutes: number): Promise<SoakKey[]> {
   const keys: SoakKey[] = [];
   for (let index = 0; index < KEYS; index += 1) {
     const kind = index % 10;
-    const budgetUsd = kind < 2 ? 0.01 + index / 10_000 : kind < 5 ? 100 : undefined;
+    const budgetUsd = kind < 2 ? minutes * 0.000_1 + index / 1_000_000 : kind < 5 ? 100 : undefined;
     const name = `soak${index}`;
     const limits = { ...(budgetUsd && { max_budget: budgetUsd }), ...(kind === 5 && { rpm_limit: 600 }) };
     const made = await admin(cluster.urlOf(index % cluster.size), '/key/generate', { key_alias: name, ...limits });
@@ -215,8 +215,11 @@ async function call(
     }),
     signal: AbortSignal.timeout(TIMEOUT_MS),
   });
-  await response.arrayBuffer();
-  return String(response.status);
+  const text = await response.text();
+  // The proxy has no fault of its own to tell of.
+  return response.status === 500 && !text.includes(UPSTREAM_ERROR)
+    ? `500 ${text.slice(0, 120)}`
+    : String(response.status);
 }
 
 interface TrafficState {
@@ -348,7 +351,7 @@ async function check({ url, upstream, keys, kills, downAt }: Checked): Promise<s
   faults.push(...checkBudgets(upstream, keys, rows));
   const [reserved] = await query<{ reserved: string }>(
     url,
-    `SELECT (SELECT count(*) FROM bedrock_proxy.reservations)
+    `SELECT (SELECT count(*) FROM bedrock_proxy.reservations WHERE if_lost IS NOT NULL)
             + coalesce((SELECT sum(abs(reserved_nano)) FROM bedrock_proxy.key_spend), 0) AS reserved`,
   );
   if (Number(reserved?.reserved) !== 0) faults.push(`still reserved: ${reserved?.reserved}`);

@@ -30,6 +30,8 @@ export interface CountingUpstream extends AsyncDisposable {
   readonly faults: readonly string[];
 }
 
+/** What it says when it fails, as AWS does now and then. */
+export const UPSTREAM_ERROR = 'It did not work.';
 const DELTA = eventFrame('contentBlockDelta', { delta: { text: 'Hello' }, contentBlockIndex: 0 });
 
 /** Starts it on loopback. `random` decides what is responded. */
@@ -91,7 +93,7 @@ export async function startCountingUpstream(proxies: number, random: () => numbe
 }
 
 function sendError(response: ServerResponse, status: number, type: string): void {
-  const body = JSON.stringify({ message: 'It did not work.' });
+  const body = JSON.stringify({ message: UPSTREAM_ERROR });
   response.writeHead(status, { 'content-type': 'application/json', 'x-amzn-errortype': type }).end(body);
 }
 
