@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { SECRET_VARIABLES } from '../config/config.ts';
+import { withoutSecrets } from '../config/config.ts';
 import type { MonotonicClock } from '../lib/clock.ts';
 import { within } from '../lib/deadline.ts';
 import type { AuthRefresh } from '../upstream/aws/auth-refresh.ts';
@@ -67,8 +67,7 @@ function describeFailure(words: string, waitMs: number): string {
 
 /** Undefined if it ended with 0, else what it did. */
 async function runCommand(command: string, timeoutMs: number): Promise<string | undefined> {
-  const env = { ...process.env };
-  for (const name of SECRET_VARIABLES) delete env[name];
+  const env = withoutSecrets(process.env);
   const isWindows = process.platform === 'win32';
   // A group of its own, so that whatever the shell starts ends with it. What it says is no data of ours: all to stderr.
   const child = spawn(command, { shell: true, stdio: ['ignore', 2, 2], env, detached: !isWindows, windowsHide: true });

@@ -4,7 +4,7 @@
  */
 import { MACHINE_TICKS } from '../lib/clock.ts';
 import { spawn } from 'node:child_process';
-import { type Config, SECRET_VARIABLES } from '../config/config.ts';
+import { type Config, withoutSecrets } from '../config/config.ts';
 import { within } from '../lib/deadline.ts';
 import { formatTime, isoTime } from '../lib/format.ts';
 import { escapeUnprintable, printable } from '../lib/printable.ts';
@@ -181,10 +181,8 @@ function killGroup(pid: number): void {
 
 /** Without what opens every door of the proxy. */
 function environmentFor(alert: BudgetAlert): NodeJS.ProcessEnv {
-  const environment = { ...process.env };
-  for (const name of SECRET_VARIABLES) delete environment[name];
   return {
-    ...environment,
+    ...withoutSecrets(process.env),
     BEDROCK_PROXY_KEY_ID: alert.keyId,
     BEDROCK_PROXY_KEY_ALIAS: alert.keyLabel,
     BEDROCK_PROXY_BUDGET_THRESHOLD: String(alert.threshold),

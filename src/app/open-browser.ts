@@ -1,6 +1,6 @@
 /** Opens a page in the user's browser, as far as there is one. */
 import { execFile } from 'node:child_process';
-import { SECRET_VARIABLES } from '../config/config.ts';
+import { withoutSecrets } from '../config/config.ts';
 
 const TIMEOUT_MS = 5_000;
 
@@ -19,8 +19,7 @@ export function openBrowser(url: string, platform = process.platform): Promise<b
       : platform === 'win32'
         ? ['rundll32', ['url.dll,FileProtocolHandler', url]]
         : ['xdg-open', [url]];
-  const env = { ...process.env };
-  for (const name of SECRET_VARIABLES) delete env[name];
+  const env = withoutSecrets(process.env);
   return new Promise((resolve) => {
     const child = execFile(program, args, { env, windowsHide: true }, (error) => resolve(error === null));
     // A browser that was not open yet may be this very process: it lives on.

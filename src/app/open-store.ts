@@ -59,7 +59,7 @@ function naming({ shown, origin }: PostgresLocation, error: ProxyError): ProxyEr
 }
 
 /** What was done to the schema of a database, as a sentence. */
-export function describeMigration({ shown }: PostgresLocation, { from, to }: { from: number; to: number }): string {
+export function describeMigration({ shown }: DatabaseLocation, { from, to }: { from: number; to: number }): string {
   if (from === to) return `The tables of bedrock-proxy in ${shown} are up to date (schema ${to}).`;
   if (from === 0) return `Made the tables of bedrock-proxy in ${shown}: the schema bedrock_proxy, version ${to}.`;
   return `Upgraded the tables of bedrock-proxy in ${shown} (schema ${from} to ${to}).`;

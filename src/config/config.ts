@@ -23,7 +23,7 @@ import {
   readList,
   type Setting,
 } from './options.ts';
-import { type DatabaseLocation, readDatabaseLocation, userDataFolder } from './database-location.ts';
+import { type DatabaseLocation, readDatabaseLocation, userDataFolder, withoutPassword } from './database-location.ts';
 import { type CacheDoctorConfig, readCacheDoctorConfig } from './cache-options.ts';
 import { type EndpointTemplate, parseEndpointUrl } from '../operations/endpoint.ts';
 import type { ServiceId } from '../operations/catalog.ts';
@@ -47,7 +47,9 @@ export const MASTER_KEY_VARIABLES = ['BEDROCK_PROXY_MASTER_KEY', 'LITELLM_MASTER
 /** The variable whose text seals keys at rest instead of the secret file. */
 export const SALT_KEY_VARIABLE = 'BEDROCK_PROXY_SALT_KEY';
 /** What opens every door of the proxy: programs that it starts are not given these. */
-export const SECRET_VARIABLES = [...MASTER_KEY_VARIABLES, SALT_KEY_VARIABLE, INSPECT_TOKEN_VARIABLE] as const;
+const SECRET_VARIABLES = [...MASTER_KEY_VARIABLES, SALT_KEY_VARIABLE, INSPECT_TOKEN_VARIABLE] as const;
+/** Names the database for this program alone. */
+const DATABASE_VARIABLE = 'BEDROCK_PROXY_DB';
 /** A short salt would make the sealed keys guessable. */
 const MIN_SALT_KEY_LENGTH = 16;
 
@@ -244,6 +246,17 @@ export function readSaltKey(environment: Environment): string | undefined {
   if (value === undefined || value === '') return undefined;
   if (value.length >= MIN_SALT_KEY_LENGTH) return value;
   throw new ProxyError('ERR_BAD_OPTION', `${SALT_KEY_VARIABLE} must have at least ${MIN_SALT_KEY_LENGTH} characters.`);
+}
+
+/**
+ * The environment for programs that are started here: without what opens every door of the proxy. The database has its
+ * name without the password; DATABASE_URL is other programs' as well, and stays.
+ */
+export function withoutSecrets(environment: Environment): Record<string, string | undefined> {
+  const secrets = new Set<string>(SECRET_VARIABLES);
+  const rest = Object.fromEntries(Object.entries(environment).filter(([name]) => !secrets.has(name)));
+  const database = rest[DATABASE_VARIABLE];
+  return database === undefined ? rest : { ...rest, [DATABASE_VARIABLE]: withoutPassword(database) };
 }
 
 function parseChoice<const T extends string>(setting: Setting, choices: readonly T[]): T {

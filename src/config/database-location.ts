@@ -75,10 +75,12 @@ function parseLocation(setting: Setting, folder: string): DatabaseLocation {
 }
 
 /**
- * The URL without passwords; it still names the database if the password comes from elsewhere. A raw `@`, `/` or `?`
- * within the password, which should be encoded, gives nothing away: all up to the last `@` counts as the user's.
+ * The URL without passwords; it still names the database if the password comes from elsewhere. A path stays. A raw `@`,
+ * `/` or `?` within the password, which should be encoded, gives nothing away: all up to the last `@` counts as the
+ * user's.
  */
-function withoutPassword(url: string): string {
+export function withoutPassword(url: string): string {
+  if (!/^postgres(?:ql)?:/i.test(url)) return url;
   const [address = '', query] = url.replace(/^([a-z]+:\/\/[^:@/?#]*):.*@/is, '$1@').split(/[?#]/);
   const shown = [...new URLSearchParams(query)].filter(([name]) => !/password/i.test(name));
   const parameters = new URLSearchParams(shown);

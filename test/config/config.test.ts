@@ -2,7 +2,7 @@ import { locateFile } from '../../src/config/database-location.ts';
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { type Config, readConfig, readSaltKey } from '../../src/config/config.ts';
+import { type Config, readConfig, readSaltKey, withoutSecrets } from '../../src/config/config.ts';
 import { type Environment, type Flags, OPTIONS } from '../../src/config/options.ts';
 import { failureOf } from '../helpers/failure.ts';
 
@@ -631,4 +631,13 @@ describe('values it refuses', () => {
     expect(error.message).toBe('BEDROCK_PROXY_SALT_KEY must have at least 16 characters.');
     expect(readSaltKey({ BEDROCK_PROXY_SALT_KEY: 'sixteen letters!' })).toBe('sixteen letters!');
   });
+});
+
+it('leaves out of the environment of other programs what opens the proxy, and nothing else', () => {
+  const kept = { PATH: '/bin', DATABASE_URL: 'postgres://rails:hunter2@db/rails', BEDROCK_PROXY_PORT: '4001' };
+  const secrets = { LITELLM_MASTER_KEY: 'sk-a', BEDROCK_PROXY_SALT_KEY: 'b', BEDROCK_PROXY_INSPECT_TOKEN: 'c' };
+  expect(withoutSecrets({ ...kept, ...secrets })).toEqual(kept);
+  const shown = withoutSecrets({ BEDROCK_PROXY_DB: 'postgres://proxy:hunter2@db/proxy?sslmode=require' });
+  expect(shown).toEqual({ BEDROCK_PROXY_DB: 'postgres://proxy@db/proxy?sslmode=require' });
+  expect(withoutSecrets({ BEDROCK_PROXY_DB: 'a@b:c.db' })).toEqual({ BEDROCK_PROXY_DB: 'a@b:c.db' });
 });

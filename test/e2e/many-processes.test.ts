@@ -26,7 +26,8 @@ const GENERATE = `
   const { findServerSecret } = await import(source + 'keys/server-secret.ts');
   const { randomBytes } = await import('node:crypto');
   const store = await openSqliteStore(databasePath);
-  const serverSecret = findServerSecret(databasePath, undefined);
+  const { locateFile } = await import(source + 'config/database-location.ts');
+  const serverSecret = findServerSecret(locateFile(databasePath), undefined);
   for (let count = 0; count < 50; count += 1) {
     const { key } = await mintKey({ store, serverSecret, alias: undefined, nowMs: Date.now(), randomBytes });
     console.log(key);

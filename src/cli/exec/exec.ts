@@ -5,7 +5,7 @@
 import { nameDatabase } from '../../config/database-location.ts';
 import { randomBytes } from 'node:crypto';
 import { mintKey } from '../../keys/mint.ts';
-import { type Config, MOUNT_PATH, needsNoAccount, SECRET_VARIABLES } from '../../config/config.ts';
+import { type Config, MOUNT_PATH, needsNoAccount, withoutSecrets } from '../../config/config.ts';
 import type { Flags } from '../../config/options.ts';
 import { toProxyError } from '../../lib/errors.ts';
 import { openStore } from '../../app/open-store.ts';
@@ -218,9 +218,9 @@ interface Setup {
 }
 
 function runIn({ settings, server, config }: Setup, command: readonly string[], signals: SignalRelay): Promise<number> {
-  const environment: NodeJS.ProcessEnv = { ...process.env };
   // The command gets a key of its own; the ones above it are none of its business.
-  for (const name of [...settings.unset, ...SECRET_VARIABLES]) delete environment[name];
+  const environment: NodeJS.ProcessEnv = withoutSecrets(process.env);
+  for (const name of settings.unset) delete environment[name];
   const set = [
     ...settings.set,
     ...bypassForwardProxy(server.url, process.env),
