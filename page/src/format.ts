@@ -1,5 +1,8 @@
 /** Values as the page writes them: units in the head of a column, unknown as a dash. Pure. */
-import type { Json } from '../../src/inspector/wire.ts';
+import { shortModelName, shortOperationName } from '../../src/domain/shown-names.ts';
+import type { ExchangeSummary, Json } from '../../src/inspector/wire.ts';
+
+type Row = ExchangeSummary['row'];
 
 /** What stands for what nobody knows. */
 export const UNKNOWN = '–';
@@ -55,24 +58,14 @@ export function formatTime(iso: string | undefined): string {
   return Number.isNaN(at.getTime()) ? UNKNOWN : at.toTimeString().slice(0, 8);
 }
 
-/** Of a model id, what tells models apart: `us.anthropic.claude-sonnet-4-5-20250929-v1:0` is `claude-sonnet-4-5`. */
-export function shortModel(model: string | undefined): string {
-  if (model === undefined) return UNKNOWN;
-  const name = model.replace(/^arn:[^/]*\//, '');
-  const bare = name.replace(/^(?:[a-z-]+\.)+(?=[a-z])/, '');
-  return (
-    bare
-      .replace(/-\d{8}(?=-v|$)/, '')
-      .replace(/-v\d+(?::\d+)?$/, '')
-      .replace(/:\d+$/, '') || name
-  );
+/** The model of a row, short. */
+export function modelOf(row: Row): string {
+  const model = textOf(row['model']);
+  return model === undefined ? UNKNOWN : shortModelName(model);
 }
 
-/** `ConverseStream` as `converse-stream`. */
-export function shortOperation(operation: string | undefined, method: string | undefined): string {
-  if (operation === undefined) return method?.toLowerCase() ?? UNKNOWN;
-  return operation
-    .replace('InvokeModelWithResponseStream', 'InvokeStream')
-    .replaceAll(/(?<=[a-z0-9])(?=[A-Z])/g, '-')
-    .toLowerCase();
+/** Its operation, short; of what the proxy refused itself, method and path. */
+export function operationOf(row: Row): string {
+  const [operation, method, path] = [textOf(row['operation']), textOf(row['method']), textOf(row['path'])];
+  return shortOperationName({ operation, method, path }) ?? UNKNOWN;
 }

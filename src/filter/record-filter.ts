@@ -3,6 +3,7 @@
  */
 import type { RecordRow } from '../domain/ledger-columns.ts';
 import { parseModelName } from '../domain/model-name.ts';
+import { shortModelName, shortOperationName } from '../domain/shown-names.ts';
 import {
   type FilterFlags,
   type FilterLanguage,
@@ -33,10 +34,10 @@ export const RECORD_FLAGS: FilterFlags<FilterSubject> = {
 /** Every field, in the order of the docs. */
 const FIELDS: FilterLanguage<FilterSubject>['fields'] = {
   model: textField(({ model, modelAlias }) => [
-    ...(model === undefined ? [] : parseModelName(model).forms),
+    ...(model === undefined ? [] : [...parseModelName(model).forms, shortModelName(model)]),
     modelAlias,
   ]),
-  op: textField(({ operation }) => operationForms(operation)),
+  op: textField(operationForms),
   service: textField(({ service }) => [service]),
   region: textField(({ region }) => [region]),
   profile: textField(({ inferenceProfile }) => [inferenceProfile]),
@@ -66,9 +67,8 @@ const FIELDS: FilterLanguage<FilterSubject>['fields'] = {
 };
 
 /** `ConverseStream`, and `converse-stream` as the page of the inspector has it. */
-function operationForms(operation: string | undefined): readonly (string | undefined)[] {
-  const short = operation?.replace('InvokeModelWithResponseStream', 'InvokeStream');
-  return [operation, short?.replaceAll(/(?<=[a-z0-9])(?=[A-Z])/g, '-')];
+function operationForms(row: FilterSubject): readonly (string | undefined)[] {
+  return [row.operation, shortOperationName(row)];
 }
 
 /** Verdicts of the cache doctor by which a cache was not read although the request asked for it. */
@@ -90,7 +90,7 @@ const INSPECTED: ReadonlySet<string> = new Set(
 /** Filters over the ledger and over requests under way. */
 export const RECORD_LANGUAGE: FilterLanguage<FilterSubject> = {
   fields: FIELDS,
-  bare: ({ operation, model, keyLabel, errorCode }) => [...operationForms(operation), model, keyLabel, errorCode],
+  bare: (row) => [...operationForms(row), row.model, row.keyLabel, row.errorCode],
   elsewhere: { names: INSPECTED, why: 'looks at what the inspector keeps, and the ledger does not' },
 };
 

@@ -38,6 +38,7 @@ it.each([
   'throttl',
   'model:*haiku*',
   'model:anthropic.claude-haiku-4-5-20251001-v1:0',
+  'model:claude-haiku-4-5',
   'model:fast',
   'op:converse*',
   'op:converse-stream',

@@ -4,7 +4,7 @@ import { signal, useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
 import type { ExchangeDetails, ExchangeEvent, ExchangeSummary, ExplanationView } from '../../../src/inspector/wire.ts';
 import { call, describeFailure, getJson, openEvents, send } from '../api.ts';
-import { formatBytes, formatDollars, shortModel, shortOperation, textOf } from '../format.ts';
+import { formatBytes, formatDollars, modelOf, operationOf, textOf } from '../format.ts';
 import { bindKeys } from '../keyboard.ts';
 import { annotate, exchanges, isError, togglePin } from '../list/exchanges.ts';
 import { saved } from '../saved.ts';
@@ -153,8 +153,7 @@ function Title({ summary }: { summary: ExchangeSummary }): JSX.Element {
     <header class="details-title">
       <BackButton />
       <h2>
-        #{sequence} {shortOperation(textOf(row['operation']), textOf(row['method']))} ·{' '}
-        {shortModel(textOf(row['model']))}
+        #{sequence} {operationOf(row)} · {modelOf(row)}
       </h2>
       <p class="quiet">
         <span class={isError(row) ? 'bad' : ''}>{readStatus(summary)}</span> · {cost} · {textOf(row['key']) ?? 'no key'}{' '}

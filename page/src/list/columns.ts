@@ -6,9 +6,9 @@ import {
   formatDollars,
   formatMs,
   formatTime,
+  modelOf,
   numberOf,
-  shortModel,
-  shortOperation,
+  operationOf,
   textOf,
   UNKNOWN,
 } from '../format.ts';
@@ -33,9 +33,9 @@ export const COLUMNS: readonly Column[] = [
     name: 'operation',
     title: 'operation',
     width: 'minmax(0, 1fr)',
-    read: ({ row }) => shortOperation(textOf(row['operation']), textOf(row['method'])),
+    read: ({ row }) => operationOf(row),
   },
-  { name: 'model', title: 'model', width: 'minmax(0, 1.4fr)', read: ({ row }) => shortModel(textOf(row['model'])) },
+  { name: 'model', title: 'model', width: 'minmax(0, 1.4fr)', read: ({ row }) => modelOf(row) },
   {
     name: 'key',
     title: 'key',
