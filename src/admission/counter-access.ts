@@ -6,8 +6,8 @@ import type { MonotonicClock } from '../lib/clock.ts';
 import { within } from '../lib/deadline.ts';
 import { ProxyError, toProxyError } from '../lib/errors.ts';
 
-/** How long one step may take; a server that is near takes a millisecond. */
-const STEP_TIMEOUT_MS = 2_000;
+/** How long one step may take; a server that is near takes a millisecond, and more if thousands ask at once. */
+const STEP_TIMEOUT_MS = 5_000;
 /** How long a counter is left alone that did not respond. */
 const RETRY_MS = 1_000;
 

@@ -1,6 +1,7 @@
 /** The connection to Redis: how it is secured, and in which words it says what is wrong. */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
 import { CounterAccess } from '../../../src/admission/counter-access.ts';
 import { NO_RATE_LIMITS } from '../../../src/admission/rates.ts';
@@ -68,6 +69,24 @@ describe.skipIf(REDIS === undefined)('a connection to Redis', () => {
     });
     const none = await failureOf(async () => (await open(server.url)).enter(SLOT, LIMIT));
     expect(none.message).toBe('Redis refuses the user or the password.');
+  });
+
+  it('needs no more rights than docs/operate.md names', async () => {
+    const text = readFileSync(fileURLToPath(new URL('../../../docs/operate.md', import.meta.url)), 'utf8');
+    const [, list = ''] = /A user of Redis \(ACL\) needs (.*?~bedrock-proxy[^`]*)/s.exec(text) ?? [];
+    const server = await serve();
+    await server.run('ACL', 'SETUSER', 'proxy', 'on', '>secret', ...(list.match(/[+~][\w:@*-]+/g) ?? []));
+    const counter = await open(`redis://proxy:secret@127.0.0.1:${server.port}`);
+    const policy = { requestsPerMinute: 5, tokensPerMinute: 5, maxParallel: 5 };
+    for (let count = 0; count < 2; count += 1) {
+      const verdict = await counter.enter(SLOT, policy);
+      const second = verdict.kind === 'counted' ? verdict.second : 0;
+      expect(await counter.addTokens('vk_a', 5, 1)).toMatchObject({ kind: 'counted' });
+      await counter.renew([SLOT]);
+      await counter.leave(SLOT, { requestSecond: second, tokens: -1, tokensSecond: second });
+      await counter.leave(SLOT, { tokens: 1 });
+    }
+    await counter.renew([]);
   });
 
   it('verifies the certificate of a server with TLS', async () => {
