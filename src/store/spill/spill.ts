@@ -8,6 +8,7 @@
  * - catching up: it takes them again. New rows go to it directly, if the file has no older state of the same request.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { MACHINE_TICKS } from '../../lib/clock.ts';
 import { within } from '../../lib/deadline.ts';
 import { ProxyError, toProxyError } from '../../lib/errors.ts';
 import type { LedgerRow } from '../../domain/ledger.ts';
@@ -45,8 +46,8 @@ export interface SpillState {
   readonly spilledRows: number;
   /** Rows that the database will never take, since the start; they are in a file apart. */
   readonly refusedRows: number;
-  /** Whether the database took the rows that it was given last. */
-  readonly isAway: boolean;
+  /** For how long the database has taken no rows; undefined if it took those that it was given last. */
+  readonly awayForMs: number | undefined;
 }
 
 /** State: whether the database takes rows, and which of them wait. */
@@ -57,7 +58,7 @@ export class Spill {
   readonly #spilledIds = new IdFilter();
   readonly #attempts = new Map<string, number>();
   readonly #timers: readonly NodeJS.Timeout[];
-  #isAway = false;
+  #awaySinceTick: number | undefined;
   /** That rows wait was told. */
   #isTold = false;
   #isClosed = false;
@@ -81,24 +82,25 @@ export class Spill {
     void this.#adopt();
   }
 
-  /** Once it resolves, the rows are in the database or in a file. Throws ERR_STORE_UNAVAILABLE if neither takes them. */
+  /** Once it resolves, the database or a file has the rows. Throws ERR_STORE_UNAVAILABLE if neither takes them. */
   async settleAll(rows: readonly LedgerRow[]): Promise<void> {
     if (rows.length === 0) return;
     const isKnown = rows.some(({ id }) => this.#spilledIds.mayHave(id));
-    if (this.#isAway || isKnown) return this.#spill(rows);
+    if (this.#awaySinceTick !== undefined || isKnown) return this.#spill(rows);
     const settled = this.#options.settleAll(rows);
     const { settleTimeoutMs = SETTLE_TIMEOUT_MS } = this.#options;
     const failure = await within(settleTimeoutMs, findFailure(settled)).then((found) => found ?? tookTooLong());
     if (failure === 'none') return;
     this.#hanging = Promise.allSettled([this.#hanging, settled]);
-    this.#isAway = true;
+    this.#awaySinceTick ??= MACHINE_TICKS();
     await this.#spill(rows);
     if (!this.#isTold) this.#options.onProblem(spilling(failure, this.#folder.path));
     this.#isTold = true;
   }
 
   readState(): SpillState {
-    return { spilledRows: this.#folder.rows, refusedRows: this.#refused, isAway: this.#isAway };
+    const awayForMs = this.#awaySinceTick === undefined ? undefined : MACHINE_TICKS() - this.#awaySinceTick;
+    return { spilledRows: this.#folder.rows, refusedRows: this.#refused, awayForMs };
   }
 
   /** Hands over what waits if the database takes it within a moment; the rest stays in its files. */
@@ -142,14 +144,15 @@ export class Spill {
   /** Never rejects. */
   async #drain(): Promise<void> {
     const { longestPauseMs = LONGEST_PAUSE_MS } = this.#options;
-    let pauseMs = this.#isAway ? FIRST_PAUSE_MS : 0;
+    let pauseMs = this.#awaySinceTick === undefined ? 0 : FIRST_PAUSE_MS;
     do {
       if (pauseMs > 0) await this.#pause(pauseMs);
       else await nextTurn();
       await this.#hanging;
       const taken = await this.#round().catch(() => 'none' as const);
-      this.#isAway = taken === 'none';
-      if (this.#isAway && this.#isClosed) return;
+      if (taken !== 'none') this.#awaySinceTick = undefined;
+      else this.#awaySinceTick ??= MACHINE_TICKS();
+      if (taken === 'none' && this.#isClosed) return;
       pauseMs = taken === 'all' ? 0 : Math.min(Math.max(FIRST_PAUSE_MS, pauseMs * 2), longestPauseMs);
     } while (this.#folder.rows > 0 || this.#appending > 0);
     // In the same turn as it was found empty: nobody can have added a row.
@@ -192,7 +195,7 @@ export class Spill {
         for (const row of rows.slice(first)) left.add(row);
         break;
       } else isAnyTaken = true;
-      this.#isAway = false;
+      this.#awaySinceTick = undefined;
     }
     return isAnyTaken || rows.length === 0 ? left : undefined;
   }

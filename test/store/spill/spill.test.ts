@@ -71,9 +71,9 @@ function open(database: FakeDatabase, path: string, options: Partial<SpillOption
 }
 
 const newFolder = async (): Promise<string> => join(await makeTemporaryFolder(), 'spill');
-const empty = { spilledRows: 0, refusedRows: 0, isAway: false };
+const empty = { spilledRows: 0, refusedRows: 0, awayForMs: undefined };
 const untilEmpty = (spill: Spill): Promise<void> =>
-  vi.waitFor(() => expect(spill.readState()).toMatchObject({ spilledRows: 0, isAway: false }), 5_000);
+  vi.waitFor(() => expect(spill.readState()).toMatchObject({ spilledRows: 0, awayForMs: undefined }), 5_000);
 const rowsIn = (path: string): string[] =>
   readdirSync(path)
     .filter((name) => name.endsWith('.ndjson'))
@@ -97,7 +97,7 @@ describe('rows that it does not take', () => {
     database.isAway = true;
     const rows = Array.from({ length: 1_200 }, () => aLedgerRow({ usage: { inputTokens: 3 } }));
     for (let first = 0; first < rows.length; first += 100) await spill.settleAll(rows.slice(first, first + 100));
-    expect(spill.readState()).toEqual({ spilledRows: 1_200, refusedRows: 0, isAway: true });
+    expect(spill.readState()).toEqual({ spilledRows: 1_200, refusedRows: 0, awayForMs: expect.any(Number) });
     expect(problems.map(({ message, hint }) => [message, hint])).toEqual([
       ['The database cannot be reached.', 'Rows of the ledger wait in a file until it takes them. Check it.'],
     ]);
@@ -154,7 +154,7 @@ describe('a database that does not respond', () => {
     database.isHanging = true;
     await spill.settleAll([aLedgerRow({ id: 'first' })]);
     await spill.settleAll([aLedgerRow({ id: 'second' })]);
-    expect(spill.readState()).toMatchObject({ spilledRows: 2, isAway: true });
+    expect(spill.readState()).toMatchObject({ spilledRows: 2, awayForMs: expect.any(Number) });
     expect(database.calls).toBe(1);
     database.answer();
     await untilEmpty(spill);
@@ -171,7 +171,7 @@ describe('the last row of a request', () => {
     await spill.settleAll(filler);
     await spill.settleAll([aLedgerRow({ id: 'twice', chargedNanoUsd: 1 })]);
     database.isAway = false;
-    await vi.waitFor(() => expect(spill.readState().isAway).toBe(false), { interval: 1, timeout: 5_000 });
+    await vi.waitFor(() => expect(spill.readState().awayForMs).toBeUndefined(), { interval: 1, timeout: 5_000 });
     await spill.settleAll([aLedgerRow({ id: 'twice', chargedNanoUsd: 2 })]);
     await untilEmpty(spill);
     expect(database.rows.get('twice')).toMatchObject({ chargedNanoUsd: 2 });
@@ -214,19 +214,21 @@ describe('a row that the database will never take', () => {
   });
 });
 
-describe('the files of a process that is gone', () => {
-  const leave = async (path: string): Promise<void> => {
-    const away = new FakeDatabase();
-    away.isAway = true;
-    const { spill } = open(away, path, { pid: 99 });
-    await spill.settleAll([aLedgerRow({ id: 'left-1' }), aLedgerRow({ id: 'left-2' })]);
-    await spill.close();
-  };
+const GONE = 99;
+const isAlive = (pid: number): boolean => pid !== GONE;
 
+async function leaveFiles(path: string): Promise<void> {
+  const away = new FakeDatabase();
+  away.isAway = true;
+  const { spill } = open(away, path, { pid: GONE });
+  await spill.settleAll([aLedgerRow({ id: 'left-1' }), aLedgerRow({ id: 'left-2' })]);
+  await spill.close();
+}
+
+describe('the files of a process that is gone', () => {
   it('are taken in by the next one, once', async () => {
     const [database, path] = [new FakeDatabase(), await newFolder()];
-    await leave(path);
-    const isAlive = (pid: number): boolean => pid !== 99;
+    await leaveFiles(path);
     const many = Array.from({ length: 4 }, (_, index) =>
       open(database, path, { pid: index + 1, space: { ...SPACE, isAlive } }),
     );
@@ -242,7 +244,7 @@ describe('the files of a process that is gone', () => {
 
   it('are left alone while it lives', async () => {
     const [database, path] = [new FakeDatabase(), await newFolder()];
-    await leave(path);
+    await leaveFiles(path);
     await open(database, path).spill.close();
     expect(database.calls).toBe(0);
     expect(rowsIn(path)).toHaveLength(2);
@@ -250,7 +252,7 @@ describe('the files of a process that is gone', () => {
 
   it('are taken from another machine when they have not been touched for a minute', async () => {
     const [database, path] = [new FakeDatabase(), await newFolder()];
-    await leave(path);
+    await leaveFiles(path);
     const elsewhere = { ...SPACE, tag: 'ffffffff' };
     await open(database, path, { space: elsewhere }).spill.close();
     expect(database.calls).toBe(0);
