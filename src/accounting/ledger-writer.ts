@@ -38,7 +38,7 @@ const CLOSE_TIMEOUT_MS = 3_000;
 export interface LedgerOptions {
   readonly store: Pick<
     Store,
-    'settleAll' | 'renewLeases' | 'settleLost' | 'pruneLedger' | 'prepareReports' | 'findSizeBytes'
+    'settleAll' | 'renewLeases' | 'settleLost' | 'pruneLedger' | 'prepareReports' | 'findSizeBytes' | 'readHealth'
   >;
   /** Epoch milliseconds. */
   readonly nowMs: WallClock;
@@ -63,10 +63,12 @@ export type SettledStage = 'refused' | 'admitted' | 'reserved';
 export interface LedgerState {
   /** Rows that wait for the store, those that are being written among them. */
   readonly waitingRows: number;
-  /** Since the start; those that a full database has no room for are among them. */
+  /** Since the start; those that a full database has no room for are among them, and those that it refused for good. */
   readonly lostRows: number;
   /** For how long the store has taken no row; undefined if it takes them, or has none to take. */
   readonly failingForMs: number | undefined;
+  /** Rows that wait in files until a shared database is back; undefined if it is not shared. */
+  readonly spilledRows?: number | undefined;
 }
 
 /** Writes one row per finished request, and settles what was reserved for it. */
@@ -108,7 +110,13 @@ export function createLedger(options: LedgerOptions): Ledger {
     },
     defer: (work, settle) => deferred.defer(work, settle),
     endDeferred: () => deferred.close(),
-    readState: () => writer.readState(),
+    readState: () => {
+      const { shared } = store.readHealth();
+      const state = writer.readState();
+      if (shared === undefined) return state;
+      const { spilledRows, refusedRows } = shared;
+      return { ...state, lostRows: state.lostRows + refusedRows, spilledRows };
+    },
     close: async () => {
       await deferred.close();
       stopMaintenance();

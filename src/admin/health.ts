@@ -9,7 +9,7 @@ import type { ClientRequest, ClientResponse } from '../http/message.ts';
 import type { RequestTarget } from '../http/target.ts';
 import type { LedgerState } from '../accounting/ledger-writer.ts';
 import type { UpstreamState } from '../upstream/failover/upstream-set.ts';
-import type { KeyStore } from '../domain/store.ts';
+import type { KeyStore, Store } from '../domain/store.ts';
 
 /**
  * For so long a ledger that cannot be written is no reason to send clients elsewhere: requests go on, their rows wait,
@@ -19,9 +19,11 @@ const MAX_FAILING_MS = 60_000;
 
 /** What the health endpoints tell, and whom they ask. */
 export interface HealthOptions {
-  readonly store: KeyStore;
+  readonly store: Pick<KeyStore, 'hasAnyKey'> & Pick<Store, 'readHealth'>;
   /** A promise if several processes are asked. */
   readonly ledger: { readState(): LedgerState | Promise<LedgerState> };
+  /** Whether the server is about to end: then it is not ready, whatever it still takes. */
+  readonly isEnding: () => boolean;
   readonly version: string;
   /** How each of several upstreams is; undefined: there is one. */
   readonly readUpstreams?: (() => readonly UpstreamState[]) | undefined;
@@ -50,6 +52,7 @@ export interface CommandProof {
 export function createHealth({
   store,
   ledger,
+  isEnding,
   version,
   prove,
   tellCommand,
@@ -64,25 +67,37 @@ export function createHealth({
       () => true,
       () => false,
     );
-    const { waitingRows, lostRows, failingForMs } = await ledger.readState();
-    const isWritable = (failingForMs ?? 0) < MAX_FAILING_MS;
-    const isReady = isReachable && isWritable;
-    const db = !isReachable ? 'unavailable' : isWritable ? 'connected' : 'not writable';
+    const state = await ledger.readState();
+    const isWritable = (state.failingForMs ?? 0) < MAX_FAILING_MS;
+    const isReady = isReachable && isWritable && !isEnding();
+    const db = !isReachable ? 'unavailable' : !isWritable ? 'not writable' : isAway(store) ? 'away' : 'connected';
     const challenge = path === '/health/readiness' ? findChallenge(target) : undefined;
     const proof = challenge === undefined ? undefined : prove(challenge);
-    const status = isReady ? 'healthy' : 'unhealthy';
-    const rows = { waiting_rows: waitingRows, lost_rows: lostRows };
+    const status = isEnding() ? 'shutting down' : isReady ? 'healthy' : 'unhealthy';
     const facts = challenge === undefined ? undefined : await tellFacts(target, challenge, tellCommand);
     const told = {
       status,
       db,
-      ledger: rows,
+      ledger: ledgerToJson(state),
       version,
       ...(readUpstreams !== undefined && { upstreams: readUpstreams().map(upstreamToJson) }),
       ...(proof !== undefined && { proof }),
       ...(facts !== undefined && { facts }),
     };
     sendJson(isReady ? 200 : 503, told, clientResponse);
+  };
+}
+
+/** Keys are known as they were, for a while: requests that need no budget go on. */
+function isAway(store: Pick<Store, 'readHealth'>): boolean {
+  return store.readHealth().shared?.awayForMs !== undefined;
+}
+
+function ledgerToJson({ waitingRows, lostRows, spilledRows }: LedgerState): Readonly<Record<string, number>> {
+  return {
+    waiting_rows: waitingRows,
+    lost_rows: lostRows,
+    ...(spilledRows !== undefined && { spilled_rows: spilledRows }),
   };
 }
 

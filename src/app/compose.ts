@@ -147,11 +147,23 @@ export async function composeServer(dependencies: ServerDependencies): Promise<R
   };
   const readUpstreams = reached instanceof UpstreamSet ? () => reached.readStates() : undefined;
   if (readUpstreams !== undefined) metrics.watchUpstreams(readUpstreams);
+  if (store.readHealth().shared !== undefined) {
+    const readLedger = (): LedgerState => dependencies.ledger.readState();
+    metrics.watchStore({ readHealth: () => store.readHealth().shared, readLedger });
+  }
   if (inspector?.watcher !== undefined) metrics.watchDropped(() => inspector.source.state().dropped);
-  const health = { store, ledger, version, mountPath: MOUNT_PATH, prove, tellCommand, readUpstreams };
+  const isEnding = (): boolean => server.isEnding;
+  const health = { store, ledger, isEnding, version, mountPath: MOUNT_PATH, prove, tellCommand, readUpstreams };
   const told = shared === undefined ? metrics : { render: () => shared.renderMetrics() };
   const bedrock: Handler = async (...exchange) => (await unlessAborted(exchange[0].signal, loadProxy()))(...exchange);
-  const status = openStatus(dependencies, { secret, prove, metrics: told, readUpstreams, findServer: () => server });
+  const status = openStatus(dependencies, {
+    secret,
+    prove,
+    metrics: told,
+    ledger,
+    readUpstreams,
+    findServer: () => server,
+  });
   const openInspectorApi = (opened: Inspector): Handler =>
     createInspectorEndpoint(opened, config, {
       masterKey,
@@ -216,6 +228,7 @@ interface StatusParts {
   readonly secret: ReturnType<typeof openServerSecret>;
   readonly prove: (challenge: string) => string | undefined;
   readonly metrics: { render(): RenderedMetrics | Promise<RenderedMetrics> };
+  readonly ledger: HealthOptions['ledger'];
   readonly readUpstreams: (() => ServerStatus['upstreams']) | undefined;
   /** Asked by a request, so that it is there. */
   readonly findServer: () => RunningServer;
@@ -224,7 +237,7 @@ interface StatusParts {
 /** What `status` is told, of all workers together. */
 function openStatus(
   { config, store, version, shared, defaultRegion, inspector }: ServerDependencies,
-  { secret, prove, metrics, readUpstreams, findServer }: StatusParts,
+  { secret, prove, metrics, ledger, readUpstreams, findServer }: StatusParts,
 ): Handler {
   const startedAtMs = Date.now();
   const tell = async (): Promise<ServerStatus> => ({
@@ -237,6 +250,7 @@ function openStatus(
     offline: config.offline,
     region: defaultRegion,
     database: config.database.shown,
+    store: await readStoreStatus(store, ledger),
     workers: shared?.count ?? 1,
     startedAtMs,
     upstreams: readUpstreams?.() ?? [],
@@ -251,6 +265,14 @@ function openStatus(
     return known && token && sealForCommand(known, challenge, token);
   };
   return createStatusEndpoint({ prove, isCommand, tell, sealToken });
+}
+
+/** Undefined: it is a file. */
+async function readStoreStatus(store: Store, ledger: StatusParts['ledger']): Promise<ServerStatus['store']> {
+  const { shared } = store.readHealth();
+  if (shared === undefined) return undefined;
+  const { spilledRows = 0, lostRows } = await ledger.readState();
+  return { awayForMs: shared.awayForMs, spilledRows, lostRows };
 }
 
 type ProxyParts = Pick<

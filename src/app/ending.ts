@@ -77,7 +77,12 @@ export function onSecondSignal(end: (exitCode: number) => void): void {
   }
 }
 
-/** What is said when the first signal comes, if requests are running. */
+/** What is said when the first signal comes, if load balancers get time to notice. */
+export function describeDelay(delayMs: number): string {
+  return `Ending: not ready any more; requests are taken for another ${delayMs / 1000} s. Once more to end at once.`;
+}
+
+/** What is said when requests are running, and none is taken any more. */
 export function describeEnding(graceMs: number, running?: number): string {
   const who = running === 1 ? '1 running request has' : `${running ?? ''} running requests have`.trimStart();
   return `Ending; ${who} ${graceMs / 1000} s. Once more to end at once.`;

@@ -1,13 +1,17 @@
 /**
  * Opens the store: the only place that says which one. For one piece of work, it is closed whatever comes.
  */
+import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
 import type { DatabaseLocation, PostgresLocation } from '../config/database-location.ts';
 import type { Store } from '../domain/store.ts';
 import { ProxyError } from '../lib/errors.ts';
+import { thisProcessSpace } from '../keys/exec-key.ts';
 import { findServerSecret, fingerprintSecret } from '../keys/server-secret.ts';
 import type { FileOptions } from '../store/sqlite/file.ts';
+import type { SpillOptions } from '../store/spill/spill.ts';
 import { printTalk } from './print.ts';
 import { readKeyNames } from '../store/sqlite/key-names.ts';
 import { openSqliteStore } from '../store/sqlite/store.ts';
@@ -37,19 +41,27 @@ export async function openStore(database: DatabaseLocation, options: StoreOption
 
 async function openPostgres(
   database: PostgresLocation,
-  { sealing, migrates = false, staleKeysMs: staleMs }: StoreOptions,
+  { sealing, migrates = false, threads = false, staleKeysMs: staleMs, onProblem = () => {} }: StoreOptions,
 ): Promise<Store> {
   const secret = sealing && findServerSecret(database, sealing.saltKey);
   const { openPostgresStore } = await import('../store/postgres/store.ts');
   const opening = openPostgresStore(database.url, {
     migrates,
     keyWatch: staleMs === undefined ? undefined : { staleMs },
+    spill: threads ? { ...spillPlace(database), onProblem, tell: printTalk } : undefined,
     secretFingerprint: secret && fingerprintSecret(secret),
     onUpgrade: (upgrade) => printTalk(`note: ${describeMigration(database, upgrade)}`),
   });
   return opening.catch((error: unknown) => {
     throw error instanceof ProxyError ? naming(database, error) : error;
   });
+}
+
+/** Where rows wait that the database does not take. Each has a folder: they must not get into another one. */
+function spillPlace({ folder, shown }: PostgresLocation): Pick<SpillOptions, 'path' | 'space' | 'pid'> {
+  const name = shown.replace(/^[^:]*:\/\/([^@/]*@)?/, '').replace(/\?.*$/s, '');
+  const hash = createHash('sha256').update(name).digest('hex').slice(0, 12);
+  return { path: join(folder, `spill-${hash}`), space: thisProcessSpace(Date.now()), pid: process.pid };
 }
 
 /** Who has set DATABASE_URL for another program may not know that it counts here. */

@@ -5,6 +5,7 @@
  * rows, and the store is closed when nobody writes any more.
  */
 import { networkInterfaces } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
 import { type Config, MOUNT_PATH, needsNoAccount } from '../config/config.ts';
 import { findApiKey, findOwnIdentity, openIdentities } from './identities.ts';
 import { readUpstreamsFile } from '../config/upstreams.ts';
@@ -42,7 +43,7 @@ import type { ServerAccess } from '../auth/server-facts.ts';
 import { type BannerFacts, baseUrl, hostOf } from './banner.ts';
 import { greet, tellClosed } from './greeting.ts';
 import { revokeStaleKeys, thisProcessSpace } from '../keys/exec-key.ts';
-import { describeEnding, onSecondSignal, untilToldToEnd } from './ending.ts';
+import { describeDelay, describeEnding, onSecondSignal, untilToldToEnd } from './ending.ts';
 import type { HotKeys } from './hot-keys.ts';
 import { type LiveUpstreams, openLiveUpstreams } from './live-upstreams.ts';
 import { createLineWriter } from './line-writer.ts';
@@ -359,10 +360,12 @@ export async function findRegion(
 /** After the first signal what runs may end, and all is over when this resolves; a second one ends it at once. */
 async function drainOnSignal(
   server: RunningServer,
-  { shutdownGraceMs, quiet }: Config,
+  { shutdownGraceMs, shutdownDelayMs, quiet }: Config,
   totals: RunTotals,
 ): Promise<void> {
   onSecondSignal((exitCode) => exitNow(server, exitCode));
+  if (!quiet && shutdownDelayMs > 0) printTalk(overEcho(describeDelay(shutdownDelayMs)));
+  await untilNoticed(server, shutdownDelayMs);
   const running = server.countRunning();
   if (!quiet && running > 0) printTalk(overEcho(describeEnding(shutdownGraceMs, running)));
   const cutOff = await server.drain(shutdownGraceMs);
@@ -375,8 +378,19 @@ function overEcho(text: string): string {
 }
 
 /** The same of a worker: its primary has the signals, and the words. */
-async function drainWorker(server: RunningServer, seat: WorkerSeat, { shutdownGraceMs }: Config): Promise<void> {
+async function drainWorker(
+  server: RunningServer,
+  seat: WorkerSeat,
+  { shutdownGraceMs, shutdownDelayMs }: Config,
+): Promise<void> {
+  await untilNoticed(server, shutdownDelayMs);
   seat.onDrained(await server.drain(shutdownGraceMs));
+}
+
+/** Whoever asks whether the server is ready hears that it is not, before it takes no requests any more. */
+async function untilNoticed(server: RunningServer, delayMs: number): Promise<void> {
+  server.announceEnd();
+  if (delayMs > 0) await delay(delayMs);
 }
 
 /** Reset, so that no client takes what it has for all of its response. */

@@ -14,6 +14,15 @@ export interface ServerUpstream {
   readonly restMs: number;
 }
 
+/** How a database that is shared is, as the process that responds sees it, and the rows of all of them. */
+export interface StoreStatus {
+  /** For how long it has not responded; undefined if it did when it was asked last. */
+  readonly awayForMs?: number | undefined;
+  /** Rows that wait in files until it takes them. */
+  readonly spilledRows: number;
+  readonly lostRows: number;
+}
+
 /** How a proxy is, and what it did since it started. */
 export interface ServerStatus {
   /** The process that signals are for. */
@@ -26,6 +35,8 @@ export interface ServerStatus {
   readonly offline: boolean;
   readonly region: string | undefined;
   readonly database: string;
+  /** Of a database that is shared; undefined: it is a file. */
+  readonly store?: StoreStatus | undefined;
   /** How many processes share the port. */
   readonly workers: number;
   readonly startedAtMs: number;
@@ -48,7 +59,12 @@ const TEXTS = ['version', 'url', 'database'] as const;
 export function parseServerStatus(value: unknown): ServerStatus | undefined {
   if (!isServerStatus(value)) return undefined;
   const upstreams: unknown = 'upstreams' in value ? value.upstreams : undefined;
-  return { ...value, upstreams: Array.isArray(upstreams) ? upstreams.filter((each) => isServerUpstream(each)) : [] };
+  const store: unknown = 'store' in value ? value.store : undefined;
+  return {
+    ...value,
+    store: isStoreStatus(store) ? store : undefined,
+    upstreams: Array.isArray(upstreams) ? upstreams.filter((each) => isServerUpstream(each)) : [],
+  };
 }
 
 function isServerUpstream(value: unknown): value is ServerUpstream {
@@ -63,7 +79,13 @@ function isServerUpstream(value: unknown): value is ServerUpstream {
   );
 }
 
-function isServerStatus(value: unknown): value is Omit<ServerStatus, 'upstreams'> {
+function isStoreStatus(value: unknown): value is StoreStatus {
+  if (typeof value !== 'object' || value === null) return false;
+  const { awayForMs, spilledRows, lostRows }: Readonly<Partial<Record<keyof StoreStatus, unknown>>> = value;
+  return [awayForMs ?? 0, spilledRows, lostRows].every((each) => typeof each === 'number');
+}
+
+function isServerStatus(value: unknown): value is Omit<ServerStatus, 'upstreams' | 'store'> {
   if (typeof value !== 'object' || value === null) return false;
   const fields: Readonly<Partial<Record<keyof ServerStatus, unknown>>> = value;
   const { pid, region, offline } = fields;

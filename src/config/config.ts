@@ -156,6 +156,7 @@ export interface Config extends InspectConfig, CacheDoctorConfig, RatesConfig {
   readonly uploadIdleTimeoutMs: number;
   readonly connectTimeoutMs: number;
   readonly shutdownGraceMs: number;
+  readonly shutdownDelayMs: number;
   readonly allowedHosts: readonly string[];
   readonly allowedOrigins: readonly string[];
   /** The owner's own prices. */
@@ -225,6 +226,7 @@ export function readConfig(flags: Flags, environment: Environment): Config {
     uploadIdleTimeoutMs: 60_000,
     connectTimeoutMs: 10_000,
     shutdownGraceMs: parseInteger(present(read('shutdownGrace')), 0, 86_400) * 1000,
+    shutdownDelayMs: parseInteger(present(read('shutdownDelay')), 0, 3_600) * 1000,
     allowedHosts: readList('allowedHost', flags, environment).map(parseHostName),
     allowedOrigins: readList('allowedOrigin', flags, environment).map(parseOrigin),
     pricesFile: parseFilePath(read('prices')),

@@ -273,6 +273,12 @@ export const OPTIONS = {
     default: '30',
     description: 'time that running requests have to end after a first signal',
   },
+  shutdownDelay: {
+    flag: '--shutdown-delay <seconds>',
+    env: ['BEDROCK_PROXY_SHUTDOWN_DELAY'],
+    default: '0',
+    description: 'before that, time in which requests are still taken while /health/readiness says 503',
+  },
   allowedHost: {
     flag: '--allowed-host <name>',
     env: ['BEDROCK_PROXY_ALLOWED_HOST'],

@@ -98,8 +98,34 @@ export interface LedgerStore {
   findSizeBytes(): Promise<number>;
 }
 
+/** How a store is, as far as is known without asking it: for whoever watches the proxy. */
+export interface StoreHealth {
+  /** Set if it is shared: a database that is reached over a network. */
+  readonly shared?:
+    | {
+        /** For how long it has not responded; undefined if it did when it was asked last. */
+        readonly awayForMs: number | undefined;
+        /** Rows of the ledger that wait in files of this process, until it takes them. */
+        readonly spilledRows: number;
+        /** Rows that it will never take, since the start; they are kept apart. */
+        readonly refusedRows: number;
+        readonly connections: ConnectionCounts;
+      }
+    | undefined;
+}
+
+/** The connections of a process to its database. */
+export interface ConnectionCounts {
+  readonly open: number;
+  readonly idle: number;
+  /** Who waits for one. */
+  readonly waiting: number;
+}
+
 /** Everything that the program stores. */
 export interface Store extends KeyStore, BudgetStore, LedgerStore {
   /** Writes what is still to be written, and releases what it holds. */
   close(): Promise<void>;
+  /** Asks nobody, and never throws. */
+  readHealth(): StoreHealth;
 }

@@ -56,6 +56,10 @@ export interface RunningServer {
   readonly heldByOther: string | undefined;
   /** Whether it is open on every address of `localhost` that this machine has. */
   readonly ownsLocalhost: boolean;
+  /** Whether it is about to end, or ends: requests that come may still be taken. */
+  readonly isEnding: boolean;
+  /** From now on `isEnding`; nothing else changes. */
+  announceEnd(): void;
   /**
    * Takes no new work and resolves when everything under way has ended, or after `graceMs` when what is left was cut
    * off. The result says how many were.
@@ -69,6 +73,7 @@ export interface RunningServer {
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const underWay = new Roster<Exchange>();
   let draining = false;
+  let ending = false;
 
   const serve = ([clientRequest, clientResponse]: [ClientRequest, ClientResponse]): void => {
     const exchange: Exchange = { clientRequest, clientResponse, served: undefined };
@@ -91,8 +96,13 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   return {
     ...opened,
     countRunning: () => underWay.size,
+    get isEnding() {
+      return ending;
+    },
+    announceEnd: () => void (ending = true),
     drain: async (graceMs) => {
       draining = true;
+      ending = true;
       listener.stopAccepting();
       await within(graceMs, untilServed(underWay));
       const cutOff = underWay.size;

@@ -15,6 +15,7 @@ import {
   renderMetrics,
 } from './metric-text.ts';
 import { MetricTotals } from './metric-totals.ts';
+import { listStoreFamilies, type StoreReadings } from './store-metrics.ts';
 import { UpstreamMetrics, type UpstreamReading } from './upstream-metrics.ts';
 
 const PREFIX = 'bedrock_proxy_';
@@ -32,6 +33,8 @@ export interface Metrics extends Required<
 > {
   /** With several upstreams, to be called once: `read` tells how each of them is. */
   watchUpstreams(read: () => readonly UpstreamReading[]): void;
+  /** With a database that is shared, to be called once. */
+  watchStore(readings: StoreReadings): void;
   /** With an inspector that keeps content, to be called once: `read` tells how much was not kept, by the reason. */
   watchDropped(read: () => Readonly<Record<string, number>>): void;
   /** All metrics in Prometheus's text format. */
@@ -54,10 +57,12 @@ export function createMetrics(): Metrics {
   const upstreams = new UpstreamMetrics(PREFIX);
   let requests = 0;
   let streams = 0;
+  let store: readonly MetricFamily[] = [];
   let readDropped: (() => Readonly<Record<string, number>>) | undefined;
   const listFamilies = (): MetricFamily[] => [
     ...families,
     ...upstreams.families(),
+    ...store,
     ...(readDropped === undefined ? [] : [droppedFamily(readDropped)]),
   ];
   const families = [
@@ -82,6 +87,7 @@ export function createMetrics(): Metrics {
     },
     attemptFailed: (record, failed) => upstreams.noteFailure(record, failed),
     watchUpstreams: (read) => upstreams.watch(read),
+    watchStore: (readings) => void (store = listStoreFamilies(PREFIX, readings)),
     watchDropped: (read) => void (readDropped = read),
     render: () => ({ contentType: METRICS_CONTENT_TYPE, body: renderMetrics(listFamilies()) }),
     read: () => readMetricFamilies(listFamilies()),

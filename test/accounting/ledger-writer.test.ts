@@ -13,6 +13,7 @@ import {
   type SettledStage,
 } from '../../src/accounting/ledger-writer.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
+import type { StoreHealth } from '../../src/domain/store.ts';
 import type { LedgerRow } from '../../src/domain/ledger.ts';
 import { aFinishedRecord } from '../helpers/finished-record.ts';
 import { makeTemporaryFolder } from '../helpers/temporary-folder.ts';
@@ -42,6 +43,8 @@ class FickleStore {
     return 0;
   };
   prepareReports = async (): Promise<number> => 0;
+  health: StoreHealth = {};
+  readHealth = (): StoreHealth => this.health;
 }
 
 let store: FickleStore;

@@ -5,6 +5,7 @@ import { monotonicClock } from '../../src/lib/clock.ts';
 import { createRootEndpoint, createHealth } from '../../src/admin/health.ts';
 import { startServer } from '../../src/server/server.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
+import type { StoreHealth } from '../../src/domain/store.ts';
 import type { LedgerState } from '../../src/accounting/ledger-writer.ts';
 import { makeTemporaryFolder } from '../helpers/temporary-folder.ts';
 
@@ -16,12 +17,22 @@ const CHALLENGE = 'ab'.repeat(16);
 async function open(
   prove: (challenge: string) => string | undefined = (challenge) => `proof of ${challenge}`,
   state: Partial<LedgerState> = {},
+  { health = {}, isEnding = false }: { readonly health?: StoreHealth; readonly isEnding?: boolean } = {},
 ): Promise<{ url: string; databasePath: string }> {
   const folder = await makeTemporaryFolder();
   const databasePath = join(folder, 'keys.db');
   const store = await openSqliteStore(databasePath, { tickMs: monotonicClock(() => nowTick) });
   const ledger = { readState: () => ({ waitingRows: 0, lostRows: 0, failingForMs: undefined, ...state }) };
-  const options = { store, ledger, version: '1.2.3', mountPath: '/bedrock', prove, tellCommand: async () => undefined };
+  const seen = { hasAnyKey: () => store.hasAnyKey(), readHealth: () => health };
+  const options = {
+    store: seen,
+    ledger,
+    isEnding: () => isEnding,
+    version: '1.2.3',
+    mountPath: '/bedrock',
+    prove,
+    tellCommand: async () => undefined,
+  };
   const server = await startServer({
     hosts: ['127.0.0.1'],
     port: 0,
@@ -110,5 +121,24 @@ describe('health', () => {
     const ready = await fetch(`${url}/health/readiness`);
     expect([ready.status, await ready.json()]).toEqual([503, { ...READY, status: 'unhealthy', db: 'unavailable' }]);
     expect((await fetch(`${url}/health/liveliness`)).status).toBe(200);
+  });
+
+  it('is not ready while it ends, and alive', async () => {
+    const { url } = await open(undefined, {}, { isEnding: true });
+    const ready = await fetch(`${url}/health/readiness`);
+    expect([ready.status, await ready.json()]).toEqual([503, { ...READY, status: 'shutting down' }]);
+    expect((await fetch(`${url}/health/liveliness`)).status).toBe(200);
+  });
+
+  it.each([
+    { name: 'responds', awayForMs: undefined, db: 'connected' },
+    { name: 'is away, and keys are known', awayForMs: 3_000, db: 'away' },
+  ])('is ready if a database that is shared $name', async ({ awayForMs, db }) => {
+    const connections = { open: 1, idle: 1, waiting: 0 };
+    const health = { shared: { awayForMs, spilledRows: 5, refusedRows: 0, connections } };
+    const { url } = await open(undefined, { spilledRows: 5 }, { health });
+    const ready = await fetch(`${url}/health/readiness`);
+    const ledger = { waiting_rows: 0, lost_rows: 0, spilled_rows: 5 };
+    expect([ready.status, await ready.json()]).toEqual([200, { ...READY, db, ledger }]);
   });
 });

@@ -110,6 +110,26 @@ describe('the end', () => {
     expect(await server.ended).toMatchObject({ code: 0 });
   });
 
+  it('is not ready, and takes requests, until load balancers had time to notice', async () => {
+    await using server = await launchServer(['--shutdown-delay', '2'], environment);
+    server.child.kill('SIGTERM');
+    await server.untilStderr('Ending: not ready any more; requests are taken for another 2 s.');
+    const ready = await ask(server.port, 'GET /health/readiness HTTP/1.1', ['Host: localhost']);
+    expect([ready.status, JSON.parse(ready.body.toString())]).toMatchObject([503, { status: 'shutting down' }]);
+    expect((await ask(server.port, 'GET /health/liveliness HTTP/1.1', ['Host: localhost'])).status).toBe(200);
+    expect((await post(server.port)).status).toBe(200);
+    expect(await server.ended).toMatchObject({ code: 0 });
+    await expect(post(server.port)).rejects.toThrow();
+  });
+
+  it('ends at once by a second signal meanwhile', async () => {
+    await using server = await launchServer(['--shutdown-delay', '3600'], environment);
+    server.child.kill('SIGTERM');
+    await server.untilStderr('Ending');
+    server.child.kill('SIGTERM');
+    expect(await server.ended).toMatchObject({ code: 143 });
+  });
+
   it('writes at its end the refused requests that have a row together', async () => {
     const options = ['--alias', 'alice', '--models', 'other.*', '--quiet'];
     const key = (await run(['key', 'generate', ...options], environment)).stdout.trim();

@@ -344,6 +344,19 @@ it('speaks HTTP/2 in both', async () => {
   expect(countBy(statuses.map(String))).toEqual({ 200: 10, 429: 10 });
 });
 
+it('is not ready in either, and takes requests, until load balancers had time to notice', async () => {
+  const key = await makeKey();
+  await using server = await launchTwo('--shutdown-delay', '2');
+  server.child.kill('SIGTERM');
+  await server.untilStderr('Ending: not ready any more');
+  const ready = (): Promise<RawResponse> => ask(server.port, 'GET /health/readiness HTTP/1.1', ['Host: localhost']);
+  for (let turn = 0; turn < 4; turn += 1) await expect.poll(async () => (await ready()).status).toBe(503);
+  for (let turn = 0; turn < 4; turn += 1) {
+    expect((await ask(server.port, `POST ${PATH} HTTP/1.1`, headLines(key), BODY)).status).toBe(200);
+  }
+  expect(await server.ended).toMatchObject({ code: 0 });
+});
+
 it('speaks TLS in both, with one certificate', async () => {
   const key = await makeKey();
   await using server = await launchTwo('--tls');

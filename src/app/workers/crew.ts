@@ -104,15 +104,18 @@ export class Crew {
     for (const member of this.#alive.values()) member.send({ kind: 'show only errors', isOn });
   }
 
-  /** Resolves when all have ended, at the latest some seconds after the grace time, with how many requests were cut. */
-  async drain(graceMs: number): Promise<number> {
+  /**
+   * Resolves when all have ended, at the latest some seconds after the grace time, with how many requests were cut.
+   * `delayMs`: for so long they take requests before that.
+   */
+  async drain(graceMs: number, delayMs = 0): Promise<number> {
     this.#isEnding = true;
     const members = [...this.#alive.values()];
     if (members.length === 0) return this.#cutOff;
     for (const member of members) member.send({ kind: 'drain' });
     // By now all have closed the port.
-    setTimeout(() => members.forEach((member) => member.closeUntaken()), PORT_CLOSED_MS);
-    await within(graceMs + CLOSE_MS, this.#allGone.promise);
+    setTimeout(() => members.forEach((member) => member.closeUntaken()), delayMs + PORT_CLOSED_MS);
+    await within(delayMs + graceMs + CLOSE_MS, this.#allGone.promise);
     await this.#kill(members);
     return this.#cutOff;
   }

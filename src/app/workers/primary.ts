@@ -11,13 +11,13 @@ import type { HotKeys } from '../hot-keys.ts';
 import { newInspectToken } from '../inspector.ts';
 import { createAuthRefresh } from '../auth-refresh.ts';
 import { createBudgetNotices } from '../budget-notices.ts';
-import { describeEnding, onSecondSignal, untilToldToEnd } from '../ending.ts';
+import { describeDelay, describeEnding, onSecondSignal, untilToldToEnd } from '../ending.ts';
 import { printError, printTalk } from '../print.ts';
 import { Crew, FirstWorkerFailed } from './crew.ts';
 
 /** Runs the workers until a signal has ended all of them. Ends the process itself if the first one cannot start. */
 export async function leadWorkers(config: Config, announce: Announce, hotKeys: HotKeys | undefined): Promise<void> {
-  const { workers, port, quiet, shutdownGraceMs, awsAuthRefresh } = config;
+  const { workers, port, quiet, shutdownGraceMs, shutdownDelayMs, awsAuthRefresh } = config;
   const budgets = createBudgetNotices(config);
   const crew = new Crew({
     count: workers,
@@ -50,8 +50,8 @@ export async function leadWorkers(config: Config, announce: Announce, hotKeys: H
   if (opened !== undefined) await hotKeys?.open(opened, (isOn) => crew.showOnlyErrors(isOn));
   await toldToEnd;
   onSecondSignal((exitCode) => void crew.endNow(exitCode).finally(() => process.exit(exitCode)));
-  if (!quiet) printTalk(describeEnding(shutdownGraceMs));
-  const cutOff = await crew.drain(shutdownGraceMs);
+  if (!quiet) printTalk(shutdownDelayMs > 0 ? describeDelay(shutdownDelayMs) : describeEnding(shutdownGraceMs));
+  const cutOff = await crew.drain(shutdownGraceMs, shutdownDelayMs);
   await budgets.close();
   if (cutOff > 0 && !quiet) printTalk(`${cutOff} requests were cut off.`);
 }

@@ -75,11 +75,13 @@ export class WorkerReadings {
 
   #addLedgers(): LedgerState {
     const ledgers = [...this.#last.values()].map(({ ledger }) => ledger);
+    const spilled = ledgers.flatMap(({ spilledRows }) => spilledRows ?? []);
     const failing = ledgers.flatMap(({ failingForMs }) => failingForMs ?? []);
     return {
       waitingRows: ledgers.reduce((sum, { waitingRows }) => sum + waitingRows, 0),
       lostRows: ledgers.reduce((sum, { lostRows }) => sum + lostRows, this.#rowsLostByEnded),
       failingForMs: failing.length === 0 ? undefined : Math.max(...failing),
+      ...(spilled.length > 0 && { spilledRows: spilled.reduce((sum, rows) => sum + rows, 0) }),
     };
   }
 

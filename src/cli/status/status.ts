@@ -2,7 +2,7 @@
  * `status`: what runs, as it says itself.
  */
 import { EXIT_FAILED, formatFields, printData, printJson, printTalk } from '../../app/print.ts';
-import type { ServerStatus, ServerUpstream } from '../../auth/server-status.ts';
+import type { ServerStatus, ServerUpstream, StoreStatus } from '../../auth/server-status.ts';
 import { upstreamToJson } from '../../admin/health.ts';
 import { type FoundProxy, findRunning } from '../../app/find-running.ts';
 import { readConfig } from '../../config/config.ts';
@@ -56,6 +56,7 @@ function describeProxy({ file, status }: FoundProxy, nowMs: number): string {
       ['mode', describeMode(status)],
       ['region', region === undefined ? 'none' : printable(region, 40)],
       ['database', printable(database, Number.POSITIVE_INFINITY)],
+      ...(status.store === undefined ? [] : [['store', describeStore(status.store)] as const]),
       ['requests', describeRequests(status)],
       ...status.upstreams.map((each): [string, string] => ['upstream', describeUpstream(each)]),
     ]),
@@ -77,12 +78,24 @@ function describeRequests({ requests, inFlight, costNanoUsd, unpriced }: ServerS
   return `${parts.join(', ')}; ${formatUsd(costNanoUsd)}${unknown}`;
 }
 
+function describeStore({ awayForMs, spilledRows, lostRows }: StoreStatus): string {
+  const parts = [awayForMs === undefined ? 'responds' : `has not responded for ${Math.ceil(awayForMs / 1000)} s`];
+  if (spilledRows > 0) parts.push(`${formatCount(spilledRows)} rows wait for it in files`);
+  if (lostRows > 0) parts.push(`${formatCount(lostRows)} rows are lost`);
+  return parts.join('; ');
+}
+
 function describeUpstream({ name, region, state, inFlight, restMs }: ServerUpstream): string {
   const where = region === undefined ? '' : ` (${printable(region, 40)})`;
   const retry = `for another ${Math.ceil(restMs / 1000)} s`;
   const words = { ready: 'ready', resting: `rests ${retry}`, models: `some models rest ${retry}` }[state];
   const underWay = inFlight === 0 ? '' : `, ${formatCount(inFlight)} under way`;
   return `${printable(name, 60)}${where}: ${words}${underWay}`;
+}
+
+function storeToJson({ awayForMs, spilledRows, lostRows }: StoreStatus): Readonly<Record<string, number | null>> {
+  const awaySeconds = awayForMs === undefined ? null : Math.ceil(awayForMs / 1000);
+  return { away_seconds: awaySeconds, spilled_rows: spilledRows, lost_rows: lostRows };
 }
 
 function toJson({ file, status }: FoundProxy): Readonly<Record<string, unknown>> {
@@ -96,6 +109,7 @@ function toJson({ file, status }: FoundProxy): Readonly<Record<string, unknown>>
     offline: status?.offline ?? null,
     region: status?.region ?? null,
     database: file.database,
+    ...(status?.store !== undefined && { store: storeToJson(status.store) }),
     workers: status?.workers ?? null,
     requests: status?.requests ?? null,
     requests_in_flight: status?.inFlight ?? null,

@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import type { KeySpend, NewReservation, ReserveOutcome } from '../../domain/budget.ts';
 import type { KeyChanges, KeyNames, NewVirtualKeyRow, VirtualKeyRow } from '../../domain/key.ts';
 import type { LedgerEntry, LedgerFilter, LedgerRow, UsageQuery, UsageSums } from '../../domain/ledger.ts';
-import type { Store } from '../../domain/store.ts';
+import type { Store, StoreHealth } from '../../domain/store.ts';
 import { type Database, type DatabaseOptions, openDatabase } from './database.ts';
 import { migrate } from './migrations.ts';
 import { PostgresBudgets } from './budget.ts';
@@ -14,6 +14,7 @@ import type { KeysWatching, KeyWatchOptions } from './key-watch.ts';
 import { PostgresKeys } from './keys.ts';
 import { PostgresLedger } from './ledger.ts';
 import { agreeOnSecret, requireSchema } from './schema-check.ts';
+import { Spill, type SpillOptions } from '../spill/spill.ts';
 
 /** Of the connections that watch the keys: a second one, in case the first one hangs. */
 const WATCHING = { maxConnections: 2, statementTimeoutMs: 2_000 };
@@ -26,6 +27,8 @@ export interface PostgresOptions extends DatabaseOptions {
   readonly secretFingerprint?: string | undefined;
   /** A server: it has the keys that are in use in a cache. Undefined: a command. */
   readonly keyWatch?: KeyWatchOptions | undefined;
+  /** A server: where rows of the ledger wait while the database is away. Undefined: they fail. */
+  readonly spill?: Omit<SpillOptions, 'settleAll'> | undefined;
   /** Told of an upgrade of the schema. */
   readonly onUpgrade?: (upgrade: { readonly from: number; readonly to: number }) => void;
 }
@@ -40,7 +43,7 @@ export async function openPostgresStore(url: string, options: PostgresOptions = 
     await prepareDatabase(database, options);
     const { keyWatch } = options;
     const watching = keyWatch && { database: openDatabase(url, { ...options, ...WATCHING }), options: keyWatch };
-    return new PostgresStore(database, watching);
+    return new PostgresStore(database, watching, options.spill);
   } catch (error) {
     await database.close();
     throw error;
@@ -64,14 +67,16 @@ class PostgresStore implements Store {
   readonly #keys: PostgresKeys;
   readonly #budgets: PostgresBudgets;
   readonly #ledger: PostgresLedger;
+  readonly #spill: Spill | undefined;
 
-  constructor(database: Database, watching: KeysWatching | undefined) {
+  constructor(database: Database, watching: KeysWatching | undefined, spill: PostgresOptions['spill']) {
     this.#database = database;
     this.#watching = watching?.database;
     this.#keys = new PostgresKeys(database, watching);
     // Whose reservations are ours: no other process, and no earlier one, has this name.
     this.#budgets = new PostgresBudgets(database, randomUUID());
     this.#ledger = new PostgresLedger(database);
+    this.#spill = spill && new Spill({ ...spill, settleAll: (rows) => this.#budgets.settleAll(rows) });
   }
 
   findKeyBySha256(keySha256: string): Promise<VirtualKeyRow | undefined> {
@@ -127,11 +132,11 @@ class PostgresStore implements Store {
   }
 
   settle(row: LedgerRow): Promise<void> {
-    return this.#budgets.settleAll([row]);
+    return this.settleAll([row]);
   }
 
   settleAll(rows: readonly LedgerRow[]): Promise<void> {
-    return this.#budgets.settleAll(rows);
+    return (this.#spill ?? this.#budgets).settleAll(rows);
   }
 
   /** By the database's clock. */
@@ -178,7 +183,14 @@ class PostgresStore implements Store {
     return this.#ledger.findSizeBytes();
   }
 
+  readHealth(): StoreHealth {
+    const { connections: open, idle, waiting } = this.#database.readPool();
+    const { awayForMs, spilledRows = 0, refusedRows = 0 } = this.#spill?.readState() ?? {};
+    return { shared: { awayForMs, spilledRows, refusedRows, connections: { open, idle, waiting } } };
+  }
+
   async close(): Promise<void> {
+    await this.#spill?.close();
     await this.#keys.close();
     await this.#budgets.close();
     await this.#watching?.close();

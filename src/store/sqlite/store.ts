@@ -17,7 +17,7 @@ import { type LedgerPage, nameRange, readLedger } from './ledger.ts';
 import { sumUsage } from './usage.ts';
 import type { KeyChanges, KeyNames, NewVirtualKeyRow, VirtualKeyRow } from '../../domain/key.ts';
 import type { LedgerEntry, LedgerFilter, LedgerRow, UsageQuery, UsageSums } from '../../domain/ledger.ts';
-import type { Store } from '../../domain/store.ts';
+import type { Store, StoreHealth } from '../../domain/store.ts';
 
 /** Uses of keys are noted in groups at this pace. */
 const TOUCH_INTERVAL_MS = 1_000;
@@ -188,6 +188,11 @@ class SqliteStore implements Store {
     // A thread that hangs ends with the file.
     await within(CLOSE_TIMEOUT_MS, this.#writeTouched());
     await this.#file.close();
+  }
+
+  /** A file responds or it does not: whoever asks it hears that at once. */
+  readHealth(): StoreHealth {
+    return {};
   }
 
   #tryToReserve(reservation: NewReservation): Promise<ReserveOutcome> {
