@@ -9,7 +9,7 @@ import { openPostgresStore } from '../../src/store/postgres/store.ts';
 import { type Keep } from '../helpers/closing.ts';
 import { POSTGRES, type PostgresServer, removePostgres, startPostgres } from '../helpers/postgres.ts';
 import { AWS_VARIABLES, launchServer, openWorkplace, type RunningServer, type Workplace } from '../helpers/program.ts';
-import { type CountingUpstream, startCountingUpstream, UPSTREAM_ERROR } from './counting-upstream.ts';
+import { type Bill, type CountingUpstream, startCountingUpstream, UPSTREAM_ERROR } from './counting-upstream.ts';
 
 const MASTER_KEY = 'sk-soak-master-key-0123456789';
 const MODEL = 'amazon.nova-lite-v1%3A0';
@@ -22,6 +22,10 @@ const WINDOW_WITHOUT_DATABASE_MS = 12_000;
 const REVOKED_WITHIN_MS = 1_000;
 const REVOCATION_NOISE_MS = 500;
 const TIMEOUT_MS = 30_000;
+/** What a proxy responds that does not use a key; 503: it cannot know whether it may. */
+const REFUSALS: ReadonlySet<string> = new Set(['401', '403', '503']);
+/** The upstream may have written to a proxy that was killed already. */
+const AFTER_KILL_MS = 500;
 
 /** How it is run. */
 export interface ClusterSoak {
@@ -268,7 +272,7 @@ async function watchRevocations(cluster: Cluster, state: TrafficState, random: (
           for (;;) {
             const askedAt = performance.now();
             const status = await call(cluster.urlOf(proxy), key, 'converse');
-            if (status === '401' || status === '403') return Math.max(0, askedAt - revokedAt);
+            if (REFUSALS.has(status)) return Math.max(0, askedAt - revokedAt);
             if (askedAt - revokedAt > 20_000) return askedAt - revokedAt;
             await pauseFor(5);
           }
@@ -340,7 +344,7 @@ async function check({ url, upstream, keys, kills, downAt }: Checked): Promise<s
     const row = byResponse.get(bill.id);
     if (row === undefined) {
       if (isExcused(bill, kills, downAt)) excused += 1;
-      else lost.push(`${bill.key} by proxy ${bill.proxy}`);
+      else lost.push(`${bill.key} by proxy ${bill.proxy} ${tellMoment(bill, kills, downAt)}`);
       continue;
     }
     const isSame = Number(row.input_tokens) === bill.inputTokens && Number(row.output_tokens) === bill.outputTokens;
@@ -380,8 +384,17 @@ function isExcused(
   return kills.some((kill) => {
     const wasDown = downAt.some((at) => Math.abs(at - kill.at) < WINDOW_WITHOUT_DATABASE_MS);
     const windowMs = wasDown ? WINDOW_WITHOUT_DATABASE_MS : WINDOW_MS;
-    return kill.proxy === proxy && endedAt <= kill.at + 100 && endedAt >= kill.at - windowMs;
+    return kill.proxy === proxy && endedAt <= kill.at + AFTER_KILL_MS && endedAt >= kill.at - windowMs;
   });
+}
+
+/** Where to look. */
+function tellMoment(bill: Pick<Bill, 'proxy' | 'endedAt'>, kills: readonly Kill[], downAt: readonly number[]): string {
+  const before = kills.filter(({ proxy, at }) => proxy === bill.proxy && at >= bill.endedAt)[0]?.at ?? Number.NaN;
+  const after = kills.findLast(({ proxy, at }) => proxy === bill.proxy && at < bill.endedAt)?.at ?? Number.NaN;
+  const changes = downAt.map((at) => Math.round(at - bill.endedAt)).filter((ms) => Math.abs(ms) < 30_000);
+  const [until, since] = [before - bill.endedAt, bill.endedAt - after].map(Math.round);
+  return `(${until} ms before a kill, ${since} ms after one; the database went or came at ${changes.join(', ')} ms)`;
 }
 
 /** By the upstream's own bills, at the price that the ledger's rows have. */

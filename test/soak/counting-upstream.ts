@@ -48,7 +48,11 @@ export async function startCountingUpstream(proxies: number, random: () => numbe
     if (dice < 0.03) return sendError(response, 429, 'ThrottlingException');
     if (dice < 0.04) return sendError(response, 500, 'InternalServerException');
     if (dice < 0.05) return void response.socket?.resetAndDestroy();
-    const usage = { inputTokens: 100 + Math.floor(random() * 900), outputTokens: 1 + Math.floor(random() * 20) };
+    // No tokenizer makes more tokens than there are bytes.
+    const usage = {
+      inputTokens: 1 + Math.floor((random() * body.length) / 3),
+      outputTokens: 1 + Math.floor(random() * 20),
+    };
     const whole = { usage: { ...usage, totalTokens: usage.inputTokens + usage.outputTokens } };
     const note = (): void => void bills.push({ id, key: key ?? '', proxy, ...usage, endedAt: performance.now() });
     if (!url.endsWith('/converse-stream')) {
