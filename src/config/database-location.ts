@@ -6,6 +6,7 @@ import { homedir } from 'node:os';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ProxyError } from '../lib/errors.ts';
+import { addPostgresVariables } from './postgres-variables.ts';
 import { badOption, type Environment, findSetting, type Flags, type Setting } from './options.ts';
 
 interface CommonLocation {
@@ -54,7 +55,10 @@ export function readDatabaseLocation(
 ): DatabaseLocation {
   const setting = findSetting('db', flags, environment);
   const folder = userDataFolder(environment, platform);
-  return setting === undefined ? locateFile(join(folder, 'keys.db')) : parseLocation(setting, folder);
+  if (setting === undefined) return locateFile(join(folder, 'keys.db'));
+  const location = parseLocation(setting, folder);
+  if (location.kind === 'file') return location;
+  return { ...location, url: addPostgresVariables(location.url, environment) };
 }
 
 function parseLocation(setting: Setting, folder: string): DatabaseLocation {
