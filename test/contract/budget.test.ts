@@ -1,6 +1,6 @@
 /** Money: reserved, booked, given back, lost and found; in windows, over rotations, by two processes. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import {
   type KeySpend,
   type NewReservation,
@@ -10,7 +10,7 @@ import {
 import { EMPTY_POLICY } from '../../src/keys/limits.ts';
 import type { Budget } from '../../src/domain/key.ts';
 import type { LedgerRow } from '../../src/domain/ledger.ts';
-import { MAX_KEY_AGE_MS, type Store } from '../../src/domain/store.ts';
+import type { Store } from '../../src/domain/store.ts';
 import { aBudget, aKeyRow, aLedgerRow, aReservation } from '../helpers/store-rows.ts';
 import { type StorePlace, STORES } from './stores.ts';
 
@@ -52,7 +52,7 @@ const spent = (totalNanoUsd: number, reservedNanoUsd = 0): KeySpend => ({
 /** For a reservation that is made at this moment. */
 const now = (): { readonly nowMs: number } => ({ nowMs: place.now() });
 
-describe.each(STORES)('$name', ({ create }) => {
+describe.each(STORES)('$name', ({ create, keyAgeMs }) => {
   beforeEach(async () => {
     place = await create();
     store = await place.open();
@@ -363,16 +363,20 @@ describe.each(STORES)('$name', ({ create }) => {
   });
 
   describe('the cache of keys', () => {
-    it('caches keys over bookings of its own process, but not over what others write', async () => {
+    // A command asks for a key once, and keeps none.
+    it.runIf(keyAgeMs > 0)('caches keys over bookings of its own process, but not over what others write', async () => {
       const key = aKeyRow();
       await store.insertKey(key);
-      const cached = await store.findKeyBySha256(key.keySha256);
-      await reserve(5, { id: 'one', keyId: key.id });
-      await settle(5, { id: 'one', keyId: key.id });
-      await store.renewLeases(5_000);
-      expect(await store.findKeyBySha256(key.keySha256)).toBe(cached);
+      await vi.waitFor(async () => {
+        const cached = await store.findKeyBySha256(key.keySha256);
+        const { id } = aLedgerRow();
+        await reserve(5, { id, keyId: key.id });
+        await settle(5, { id, keyId: key.id });
+        await store.renewLeases(5_000);
+        expect(await store.findKeyBySha256(key.keySha256)).toBe(cached);
+      }, 10_000);
       await (await place.open()).updateKey(key.id, { policy: { ...EMPTY_POLICY, budget: HUNDRED } }, 5);
-      await delay(MAX_KEY_AGE_MS);
+      await delay(keyAgeMs);
       expect((await store.findKeyBySha256(key.keySha256))?.policy.budget).toEqual(HUNDRED);
     });
   });

@@ -52,7 +52,8 @@ const postgres = (name: string, options: PostgresOptions): StoreUnderTest => ({
   keyAgeMs: options.keyWatch === undefined ? 0 : MAX_SHARED_KEY_AGE_MS,
   create: async () => {
     const server = await sharedPostgres();
-    const url = await server.createDatabase({ migrated: true });
+    const url = await server.borrowDatabase();
+    onTestFinished(() => server.giveBack(url));
     const database = new URL(url).pathname.slice(1);
     let aheadMs = 0;
     return {

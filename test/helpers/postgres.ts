@@ -36,6 +36,36 @@ function findUser(): { readonly uid?: number; readonly gid?: number } {
   return {};
 }
 
+/**
+ * Puts a migrated database back as it was: much quicker than another one. What the tables had at first is kept beside
+ * them, and so is the clock, which tests replace.
+ */
+const KEEP_FRESH = `
+CREATE SCHEMA fresh;
+CREATE TABLE fresh.clock AS SELECT pg_get_functiondef('bedrock_proxy.now_ms'::regproc) AS definition;
+CREATE VIEW fresh.tables AS SELECT relname AS name FROM pg_class
+  WHERE relnamespace = 'bedrock_proxy'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition;
+DO $$ DECLARE name text; BEGIN
+  FOR name IN SELECT t.name FROM fresh.tables t LOOP
+    EXECUTE format('CREATE TABLE fresh.%I AS TABLE bedrock_proxy.%I', name, name);
+  END LOOP;
+END $$;
+CREATE FUNCTION fresh.clean() RETURNS void LANGUAGE plpgsql SET session_replication_role = replica AS $$
+DECLARE name text;
+BEGIN
+  -- Where tests have their rows: tests of its size want its files to be empty.
+  TRUNCATE bedrock_proxy.ledger_other;
+  FOR name IN SELECT t.name FROM fresh.tables t LOOP
+    EXECUTE format('DELETE FROM bedrock_proxy.%I', name);
+    EXECUTE format('INSERT INTO bedrock_proxy.%I OVERRIDING SYSTEM VALUE SELECT * FROM fresh.%I', name, name);
+  END LOOP;
+  FOR name IN SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'bedrock_proxy'::regnamespace AND c.relkind = 'S'
+  LOOP
+    EXECUTE format('ALTER SEQUENCE bedrock_proxy.%I RESTART', name);
+  END LOOP;
+  EXECUTE (SELECT definition FROM fresh.clock);
+END $$;`;
+
 /** A server. */
 export class PostgresServer {
   readonly port: number;
@@ -44,6 +74,8 @@ export class PostgresServer {
   #child: ChildProcess | undefined;
   #lastDatabase = 0;
   #template: Promise<string> | undefined;
+  /** Migrated databases that nobody needs any more. */
+  readonly #used: string[] = [];
 
   constructor(folder: string, port: number, settings: readonly string[]) {
     this.folder = folder;
@@ -114,11 +146,25 @@ export class PostgresServer {
     return this.url(name);
   }
 
+  /** The same, of those that were given back if there is one. */
+  async borrowDatabase(): Promise<string> {
+    const used = this.#used.pop();
+    if (used === undefined) return this.createDatabase({ migrated: true });
+    await this.run('SELECT fresh.clean()', used);
+    return this.url(used);
+  }
+
+  /** For a database that was migrated and is in use no more. */
+  giveBack(url: string): void {
+    this.#used.push(new URL(url).pathname.slice(1));
+  }
+
   async #makeTemplate(): Promise<string> {
     await this.run('CREATE DATABASE migrated');
     const database = openDatabase(this.url('migrated'));
     await migrate(database);
     await database.close();
+    await this.run(KEEP_FRESH, 'migrated');
     return 'migrated';
   }
 

@@ -122,8 +122,7 @@ export class PostgresBudgets {
   }
 
   async close(): Promise<void> {
-    clearTimeout(this.#cancelTimer);
-    await within(CLOSE_TIMEOUT_MS, this.#cancelAll());
+    await within(CLOSE_TIMEOUT_MS, Promise.allSettled([...this.#settling, this.#cancelAll()]));
     clearTimeout(this.#cancelTimer);
   }
 

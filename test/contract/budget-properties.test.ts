@@ -1,19 +1,22 @@
 /**
- * Whatever happens in whatever order to a few keys, in two stores on one file: budgets hold, every reservation is
- * settled exactly once, and the books agree with the ledger. A model in plain JavaScript says what must be in them.
+ * Whatever happens in whatever order to a few keys, in two stores on one database: budgets hold, every reservation is
+ * settled exactly once, and the books agree with the ledger. A model in plain JavaScript says what must be in them, so
+ * that the stores agree with each other, too.
  */
 import Database from 'better-sqlite3';
 import * as fc from 'fast-check';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, it } from 'vitest';
-import { EMPTY_POLICY } from '../../../src/keys/limits.ts';
-import { RESERVATION_LEASE_MS } from '../../../src/domain/budget.ts';
-import { openSqliteStore } from '../../../src/store/sqlite/store.ts';
-import type { Budget } from '../../../src/domain/key.ts';
-import type { Store } from '../../../src/domain/store.ts';
-import { aLedgerRow, aReservation } from '../../helpers/store-rows.ts';
+import { afterAll, describe, expect, it } from 'vitest';
+import { EMPTY_POLICY } from '../../src/keys/limits.ts';
+import { RESERVATION_LEASE_MS } from '../../src/domain/budget.ts';
+import { openPostgresStore } from '../../src/store/postgres/store.ts';
+import { openSqliteStore } from '../../src/store/sqlite/store.ts';
+import type { Budget } from '../../src/domain/key.ts';
+import type { Store } from '../../src/domain/store.ts';
+import { POSTGRES, sharedPostgres, stopSharedPostgres } from '../helpers/postgres.ts';
+import { aLedgerRow, aReservation } from '../helpers/store-rows.ts';
 
 const KEYS = ['vk_a', 'vk_b', 'vk_c'] as const;
 const WINDOW_MS = 20_000;
@@ -62,6 +65,7 @@ interface Request {
   readonly key: (typeof KEYS)[number];
   readonly amount: number;
   readonly owner: number;
+  readonly startedAtMs: number;
   leaseUntilMs: number;
   /** Undefined while it is under way. */
   charged: number | undefined;
@@ -107,8 +111,11 @@ class Run {
   readonly begun = new Map<string, number>();
   readonly stores: readonly Store[];
 
-  constructor(stores: readonly Store[]) {
+  readonly setTime: OpenPlace['setTime'];
+
+  constructor({ stores, setTime }: OpenPlace) {
     this.stores = stores;
+    this.setTime = setTime;
   }
 
   store(index: number): Store {
@@ -117,7 +124,7 @@ class Run {
 
   async take(step: Step): Promise<void> {
     const { model } = this;
-    if (step.kind === 'wait') model.nowMs += step.ms;
+    if (step.kind === 'wait') await this.wait(step.ms);
     else if (step.kind === 'limit') model.limits.set(keyOf(step.key), step.limit);
     else if (step.kind === 'reserve') await this.reserve(step);
     else if (step.kind === 'settle unreserved') await this.settleUnreserved(step);
@@ -126,6 +133,11 @@ class Run {
       expect(await this.store(step.store).settleLost(model.nowMs)).toBe(this.lose());
     else if (step.kind === 'settle') await this.settle(step, true);
     else if (step.kind === 'settle again') await this.settle(step, false);
+  }
+
+  async wait(ms: number): Promise<void> {
+    this.model.nowMs += ms;
+    await this.setTime(this.model.nowMs);
   }
 
   async reserve({ key: index, amount, store }: { key: number; amount: number; store: number }): Promise<void> {
@@ -144,7 +156,8 @@ class Run {
     if (kind !== 'reserved') return;
     this.begun.set(key, model.windowOf(key));
     const leaseUntilMs = model.nowMs + RESERVATION_LEASE_MS;
-    model.requests.push({ id, key, amount, owner: store, leaseUntilMs, charged: undefined, windowMs: -1 });
+    const startedAtMs = model.nowMs;
+    model.requests.push({ id, key, amount, owner: store, startedAtMs, leaseUntilMs, charged: undefined, windowMs: -1 });
     expect(model.spentInWindow(key) + model.heldFor(key)).toBeLessThanOrEqual(budget.limitNanoUsd);
   }
 
@@ -170,12 +183,13 @@ class Run {
     const candidates = this.model.requests.filter(({ charged }) => (charged === undefined) === isFirst);
     const request = candidates[step.which % Math.max(1, candidates.length)];
     if (request === undefined) return;
-    const { id, key } = request;
+    const { id, key: keyId, startedAtMs } = request;
     const queried = Math.floor((request.amount * step.share) / 100);
     // A window that is over is only ever corrected downwards: what was charged too little counts in the present one.
-    const isOver = request.windowMs !== this.windowFor(key);
+    const isOver = request.windowMs !== this.windowFor(keyId);
     const charged = isOver ? Math.min(queried, request.charged ?? queried) : queried;
-    await this.store(step.store).settle(aLedgerRow({ id, keyId: key, chargedNanoUsd: charged, costNanoUsd: charged }));
+    const row = aLedgerRow({ id, keyId, startedAtMs, chargedNanoUsd: charged, costNanoUsd: charged });
+    await this.store(step.store).settle(row);
     this.book(request, charged);
   }
 
@@ -185,12 +199,15 @@ class Run {
     // As a key without budget would: it must not break the rule for the others, so it is only what is left.
     const free = model.budgetOf(key).limitNanoUsd - model.spentInWindow(key) - model.heldFor(key);
     const charged = Math.max(0, Math.min(amount, free));
-    await this.store(store).settle(aLedgerRow({ id, keyId: key, chargedNanoUsd: charged, costNanoUsd: charged }));
+    const startedAtMs = model.nowMs;
+    const row = aLedgerRow({ id, keyId: key, startedAtMs, chargedNanoUsd: charged, costNanoUsd: charged });
+    await this.store(store).settle(row);
     const request: Request = {
       id,
       key,
       amount: charged,
       owner: store,
+      startedAtMs,
       leaseUntilMs: 0,
       charged: undefined,
       windowMs: -1,
@@ -210,11 +227,11 @@ class Run {
 
   async check(): Promise<void> {
     const { model } = this;
+    const rows = KEYS.map((id) => ({ id, policy: { ...EMPTY_POLICY, budget: model.budgetOf(id) } }));
     for (const store of this.stores) {
+      const spends = await store.findSpend(rows, model.nowMs);
       for (const key of KEYS) {
-        const policy = { ...EMPTY_POLICY, budget: model.budgetOf(key) };
-        const spend = (await store.findSpend([{ id: key, policy }], model.nowMs)).get(key);
-        expect(spend).toMatchObject({
+        expect(spends.get(key)).toMatchObject({
           totalNanoUsd: model.totalOf(key),
           windowNanoUsd: model.spentInWindow(key),
           reservedNanoUsd: model.heldFor(key),
@@ -226,46 +243,100 @@ class Run {
 
 const keyOf = (index: number): (typeof KEYS)[number] => KEYS[index] ?? 'vk_a';
 
-it('overspends in no interleaving, and settles everything reserved exactly once', { timeout: 60_000 }, async () => {
-  await fc.assert(
-    fc.asyncProperty(steps, async (plan) => {
-      const folder = await mkdtemp(join(tmpdir(), 'properties-'));
-      const path = join(folder, 'keys.db');
-      const stores = [await openSqliteStore(path), await openSqliteStore(path)];
-      try {
-        const run = new Run(stores);
-        for (const step of plan) {
-          await run.take(step);
+/** A database of a kind, with two stores on it. */
+interface OpenPlace {
+  readonly stores: readonly Store[];
+  /** For a database that has a clock of its own. */
+  readonly setTime: (nowMs: number) => Promise<void>;
+  /** Before the names of tables. */
+  readonly schema: string;
+  /** Without code of ours. */
+  readonly query: (sql: string) => Promise<unknown[]>;
+  readonly close: () => Promise<void>;
+}
+
+async function openSqlite(): Promise<OpenPlace> {
+  const folder = await mkdtemp(join(tmpdir(), 'properties-'));
+  const path = join(folder, 'keys.db');
+  const stores = [await openSqliteStore(path), await openSqliteStore(path)];
+  const raw = new Database(path, { readonly: true });
+  return {
+    stores,
+    schema: '',
+    setTime: async () => {},
+    query: async (sql) => raw.prepare(sql).all(),
+    close: async () => {
+      raw.close();
+      for (const store of stores) await store.close();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+async function openPostgres(): Promise<OpenPlace> {
+  const server = await sharedPostgres();
+  const url = await server.borrowDatabase();
+  const database = new URL(url).pathname.slice(1);
+  const stores = [await openPostgresStore(url), await openPostgresStore(url)];
+  const setTime = async (nowMs: number): Promise<void> => {
+    await server.run(
+      `CREATE OR REPLACE FUNCTION bedrock_proxy.now_ms() RETURNS bigint LANGUAGE sql VOLATILE AS 'SELECT ${nowMs}::bigint'`,
+      database,
+    );
+  };
+  await setTime(0);
+  return {
+    stores,
+    setTime,
+    schema: 'bedrock_proxy.',
+    query: (sql) => server.run(sql, database),
+    close: async () => {
+      for (const store of stores) await store.close();
+      server.giveBack(url);
+    },
+  };
+}
+
+const PLACES = [
+  { name: 'SQLite', isThere: true, open: openSqlite, runs: 40 },
+  { name: 'PostgreSQL', isThere: POSTGRES !== undefined, open: openPostgres, runs: 8 },
+];
+
+afterAll(stopSharedPostgres);
+
+describe.each(PLACES)('$name', ({ isThere, open, runs }) => {
+  const title = 'overspends in no interleaving, and settles everything reserved exactly once';
+  it.skipIf(!isThere)(title, { timeout: 60_000 }, async () => {
+    await fc.assert(
+      fc.asyncProperty(steps, async (plan) => {
+        const place = await open();
+        try {
+          const run = new Run(place);
+          for (const step of plan) {
+            await run.take(step);
+            await run.check();
+          }
+          await run.wait(10 * RESERVATION_LEASE_MS);
+          await run.take({ kind: 'settle lost', store: 0 });
           await run.check();
+          await checkBooks(place, run.model);
+        } finally {
+          await place.close();
         }
-        run.model.nowMs += 10 * RESERVATION_LEASE_MS;
-        await run.take({ kind: 'settle lost', store: 0 });
-        await run.check();
-        checkBooks(path, run.model);
-      } finally {
-        for (const store of stores) await store.close();
-        await rm(folder, { recursive: true, force: true });
-      }
-    }),
-    { numRuns: 40 },
-  );
+      }),
+      { numRuns: runs },
+    );
+  });
 });
 
-/** The file itself, without code of ours: nothing is reserved any more, and the sums agree. */
-function checkBooks(path: string, model: Model): void {
-  const raw = new Database(path, { readonly: true });
-  const all = (sql: string): unknown[] => raw.prepare(sql).all();
-  expect(all('SELECT * FROM reservations')).toEqual([]);
-  expect(all('SELECT * FROM key_spend WHERE reserved_nano <> 0 OR window_nano < 0')).toEqual([]);
-  expect(all('SELECT id FROM ledger GROUP BY id HAVING count(*) <> 1')).toEqual([]);
-  const booked = raw
-    .prepare<[], { key_id: string; charged: number; total: number }>(
-      `SELECT key_id, sum(charged_nano) AS charged, total_nano AS total
-       FROM ledger JOIN key_spend ON account_id = key_id GROUP BY key_id`,
-    )
-    .all();
-  for (const { charged, total } of booked) expect(charged).toBe(total);
-  const ids = raw.prepare('SELECT id FROM ledger').pluck().all();
-  raw.close();
-  expect(ids.toSorted()).toEqual(model.requests.map(({ id }) => id).toSorted());
+/** Nothing is reserved any more, and the sums agree. */
+async function checkBooks({ schema, query }: OpenPlace, model: Model): Promise<void> {
+  expect(await query(`SELECT * FROM ${schema}reservations`)).toEqual([]);
+  expect(await query(`SELECT * FROM ${schema}key_spend WHERE reserved_nano <> 0 OR window_nano < 0`)).toEqual([]);
+  expect(await query(`SELECT id FROM ${schema}ledger GROUP BY id HAVING count(*) <> 1`)).toEqual([]);
+  const unlike = `SELECT key_id FROM ${schema}ledger JOIN ${schema}key_spend ON account_id = key_id
+    GROUP BY key_id, total_nano HAVING sum(charged_nano) <> total_nano`;
+  expect(await query(unlike)).toEqual([]);
+  const ids = (await query(`SELECT id FROM ${schema}ledger`)) as { readonly id: string }[];
+  expect(ids.map(({ id }) => id).toSorted()).toEqual(model.requests.map(({ id }) => id).toSorted());
 }
