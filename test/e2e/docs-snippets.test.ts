@@ -181,6 +181,7 @@ describe('every block', () => {
     xml: 'the same',
     toml: 'the same; the client is run with it by `npm run test:clients`',
     hcl: 'the same',
+    sql: 'run with PostgreSQL in shared-database.test.ts, as are the commands around it',
     powershell: 'the same',
   };
   const found = PAGES.flatMap(({ text }) => [...text.matchAll(/^ *```(.*)\n[^]*?^ *```$/gm)]);
@@ -207,7 +208,7 @@ describe('every block', () => {
   it('runs every command of a shell block, or one that starts something that stays', () => {
     const lines = blocksOf('sh').flatMap(({ code }) => code.replaceAll('\\\n', ' ').split('\n'));
     const known =
-      /^(?:#|$|\s|export |curl |npm |eval |aws |link=\$\(|(?:\w+=\S+ )?npx bedrock-proxy (?:start|inspect|doctor|env|exec|key|usage|logs|prices|credential-process)\b)/;
+      /^(?:#|$|\s|export |curl |npm |eval |aws |link=\$\(|(?:\w+=\S+ )?npx bedrock-proxy (?:start|inspect|doctor|env|exec|key|usage|logs|prices|db|credential-process)\b)/;
     expect(lines.filter((line) => !known.test(line))).toEqual([]);
   });
 });

@@ -5,7 +5,7 @@ import { serverSecretPath } from '../../keys/server-secret.ts';
 import { backUpDatabase } from '../../store/sqlite/backup.ts';
 import { requireDatabaseFile } from './database-file.ts';
 
-const INSTEAD = '`pg_dump --schema=bedrock_proxy` backs it up.';
+const INSTEAD = '`pg_dump -n bedrock_proxy` backs it up.';
 
 /** Copies the database to a file. Throws ERR_BAD_OPTION and ERR_STORE_UNAVAILABLE. */
 export async function backUp(input: {

@@ -4,6 +4,7 @@
  */
 import { existsSync } from 'node:fs';
 import { type Config, MOUNT_PATH } from '../../config/config.ts';
+import { withoutPassword } from '../../config/database-location.ts';
 import type { Environment, Flags } from '../../config/options.ts';
 import { quoteForShell } from '../../lib/command-name.ts';
 import { ProxyError } from '../../lib/errors.ts';
@@ -160,7 +161,7 @@ function detectUserShell(): ShellName {
 function repeatCommand(input: EnvInput): string {
   const names = ['for', 'key', 'port', 'host', 'url', 'region', 'profile', 'db', 'shell'] as const;
   const given = names.flatMap((name) =>
-    [input[name] ?? []].flat().map((value: string) => ` --${name} ${quoteForShell(value)}`),
+    [input[name] ?? []].flat().map((value: string) => ` --${name} ${quoteForShell(withoutPassword(value))}`),
   );
   return `bedrock-proxy env${given.join('')}${input.tls === true ? ' --tls' : ''}`;
 }
