@@ -5,7 +5,7 @@
  */
 import { findCode } from '../lib/errno.ts';
 import { createHash } from 'node:crypto';
-import { readlinkSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname, uptime } from 'node:os';
 import type { KeyStore } from '../domain/store.ts';
 import type { VirtualKeyRow } from '../domain/key.ts';
@@ -89,13 +89,22 @@ export async function revokeStaleKeys(
 export function thisProcessSpace(nowMs: number): ProcessSpace {
   // The first label only: on some systems the rest changes with the network.
   const name = hostname().split('.')[0] ?? '';
-  const tag = createHash('sha256').update(`${name} ${findPidNamespace()}`).digest('hex').slice(0, 8);
+  const tag = createHash('sha256').update(`${name} ${findPidNamespace()} ${findMachineId()}`).digest('hex').slice(0, 8);
   return { tag, bootedAtMs: nowMs - uptime() * 1000, isAlive };
 }
 
 function findPidNamespace(): string {
   try {
     return readlinkSync('/proc/self/ns/pid');
+  } catch {
+    return '';
+  }
+}
+
+/** Machines that share a database over the network may have one name. Only Linux says another one for sure. */
+function findMachineId(): string {
+  try {
+    return readFileSync('/etc/machine-id', 'utf8').trim();
   } catch {
     return '';
   }

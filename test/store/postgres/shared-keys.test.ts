@@ -141,7 +141,7 @@ describe.skipIf(POSTGRES === undefined)('keys in a database that servers share',
     await settle();
     await brief.findKeyBySha256(row.keySha256);
     const stoppingAt = performance.now();
-    await server.stop('immediate');
+    await server.stop();
     const failedAfterMs = await untilSeen(async () => !(await responds(() => brief.findKeyBySha256(row.keySha256))));
     expect(performance.now() - stoppingAt).toBeGreaterThan(1_000);
     expect(failedAfterMs).toBeLessThan(1_500 + NOISE_MS);
