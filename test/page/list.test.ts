@@ -329,6 +329,28 @@ describe.skipIf(CHROMIUM === undefined)('the list in a browser (needs Chromium)'
     await page.waitForSelector('text=bytes 1,284–1,291');
   });
 
+  it.each([1_440, 1_000, 900, 420])('cuts nothing off of its head at %i pixels', async (width) => {
+    const dropped = { memory: 6, rate: 1_204 };
+    const { link } = await serve(new HandMadeExchanges(sampleExchanges(6), { dropped }), {
+      upstreams: ['account-of-production', 'account-of-the-others'].map((name) => ({ name, state: 'resting' })),
+    });
+    const page = await openPage(link, { viewport: { width, height: 800 } });
+    await live(page);
+    await page.waitForSelector('.head-state:has-text("not kept")');
+    const [cut, tops] = await page.evaluate<[string[], number[]]>(`[
+      [...document.querySelectorAll('.head, .head *')]
+        .filter((each) => each.scrollWidth > each.clientWidth + 1 && getComputedStyle(each).overflow !== 'visible' ||
+          each.getBoundingClientRect().right > innerWidth)
+        .map((each) => each.className),
+      ['.head-links', '.head > .button'].map((each) => {
+        const { top, bottom } = document.querySelector(each).getBoundingClientRect();
+        return Math.round((top + bottom) / 2);
+      }),
+    ]`);
+    expect(cut).toEqual([]);
+    if (width >= 900) expect(tops[1]).toBe(tops[0]);
+  });
+
   it('follows the newest', async () => {
     const { page, source } = await show(3);
     await live(page);
