@@ -41,6 +41,11 @@ export function formatCount(count: number | null | undefined): string {
   return count < 1_000_000 ? `${(count / 1_000).toFixed(1)}k` : `${(count / 1_000_000).toFixed(1)}M`;
 }
 
+/** `1 piece`, `3 pieces`. */
+export function formatNumber(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
 /** Dollars as decimal text, with as many digits as say something. */
 export function formatDollars(usd: string | null | undefined): string {
   if (usd === null || usd === undefined) return UNKNOWN;

@@ -8,9 +8,18 @@ import { textOf } from './format.ts';
 import { Help, isHelpOpen } from './help.tsx';
 import { bindKeys } from './keyboard.ts';
 import { KeysView } from './keys/keys-view.tsx';
-import { COLUMNS, hiddenColumns, toggleColumn } from './list/columns.ts';
+import { COLUMNS, hiddenColumns, readStatus, toggleColumn } from './list/columns.ts';
 import { EmptyList } from './list/empty.tsx';
-import { clear, exchanges, followFilter, isPaused, lastError, setPaused, togglePin } from './list/exchanges.ts';
+import {
+  clear,
+  exchanges,
+  findRetry,
+  followFilter,
+  isPaused,
+  lastError,
+  setPaused,
+  togglePin,
+} from './list/exchanges.ts';
 import { FilterBar } from './list/filter-bar.tsx';
 import { ExportMenu } from './list/export-menu.tsx';
 import { activeExchange, ExchangeGrid, focusRow, isFollowing, openRow, walk } from './list/list.tsx';
@@ -297,6 +306,7 @@ function Foot(): JSX.Element | null {
   const failed = lastError.value;
   if (failed === undefined) return null;
   const said = failed.explanation?.cause ?? textOf(failed.row['error_message']);
+  const retry = findRetry(failed.id);
   return (
     <footer class="foot">
       <span aria-hidden="true">⚠</span> <b>#{failed.sequence}</b>{' '}
@@ -305,6 +315,11 @@ function Foot(): JSX.Element | null {
       <button type="button" class="button" onClick={() => go({ id: failed.id })}>
         why?
       </button>
+      {retry !== undefined && (
+        <button type="button" class="button" onClick={() => go({ id: retry.id })}>
+          sent again: #{retry.sequence} · {readStatus(retry)}
+        </button>
+      )}
     </footer>
   );
 }

@@ -211,6 +211,9 @@ describe.skipIf(CHROMIUM === undefined)('one exchange in a browser (needs Chromi
     const page = await open(id);
     await page.waitForSelector('.explanation li');
     expect(await page.textContent('.explanation')).toMatch(/Throttling/);
+    // It is told once.
+    await shows(page, /throttled/);
+    expect(await page.locator('#tab-panel .problem').count()).toBe(0);
     expect(await judge(page)).toEqual([]);
     await picture(page, 'explanation');
   });

@@ -329,6 +329,59 @@ describe.skipIf(CHROMIUM === undefined)('the list in a browser (needs Chromium)'
     await page.waitForSelector('text=bytes 1,284–1,291');
   });
 
+  it.each([1_440, 1_000, 900, 420])('cuts nothing off of its head at %i pixels', async (width) => {
+    const dropped = { memory: 6, rate: 1_204 };
+    const { link } = await serve(new HandMadeExchanges(sampleExchanges(6), { dropped }), {
+      upstreams: ['account-of-production', 'account-of-the-others'].map((name) => ({ name, state: 'resting' })),
+    });
+    const page = await openPage(link, { viewport: { width, height: 800 } });
+    await live(page);
+    await page.waitForSelector('.head-state:has-text("not kept")');
+    const [cut, tops] = await page.evaluate<[string[], number[]]>(`[
+      [...document.querySelectorAll('.head, .head *')]
+        .filter((each) => each.scrollWidth > each.clientWidth + 1 && getComputedStyle(each).overflow !== 'visible' ||
+          each.getBoundingClientRect().right > innerWidth)
+        .map((each) => each.className),
+      ['.head-links', '.head > .button'].map((each) => {
+        const { top, bottom } = document.querySelector(each).getBoundingClientRect();
+        return Math.round((top + bottom) / 2);
+      }),
+    ]`);
+    expect(cut).toEqual([]);
+    if (width >= 900) expect(tops[1]).toBe(tops[0]);
+  });
+
+  it('leads from a failure to the same request that was sent again, in its foot and beside it', async () => {
+    const failed = sampleExchange(1);
+    const retry = { ...sampleExchange(6), attempt: { number: 2, previous: failed.id } };
+    const { link } = await serve(new HandMadeExchanges([failed, retry]));
+    const page = await openPage(link);
+    await page.click('.foot .button:has-text("sent again")');
+    await expect.poll(() => page.url(), WAIT).toContain(retry.id);
+    await page.click(`.turns:has-text("attempt 2") .link`);
+    await expect.poll(() => page.url(), WAIT).toContain(failed.id);
+    await page.click('.turns:has-text("sent again as") .link');
+    await expect.poll(() => page.url(), WAIT).toContain(retry.id);
+  });
+
+  it.each([961, 420])('has the words of the timing plot in a size that can be read, at %i pixels', async (width) => {
+    const { page } = await show(3, { viewport: { width, height: 800 } });
+    await page.click(row(1));
+    await page.click('#tab-timing');
+    await page.waitForSelector('.timing-plot');
+    const [lowest, left, bars] = await page.evaluate<number[]>(`
+      [...document.querySelectorAll('.timing-plot .plot-text')].reduce(([lowest, left, bars], text) => {
+        const { height, left: from, right } = text.getBoundingClientRect();
+        const isLabel = text.getAttribute('x') === '0';
+        return [Math.min(lowest, height), isLabel ? Math.min(left, from) : left, isLabel ? Math.max(bars, right) : bars];
+      }, [99, 9999, 0])`);
+    expect(lowest).toBeGreaterThanOrEqual(9);
+    const plot = await page.evaluate<number>(`document.querySelector('.timing-plot').getBoundingClientRect().left`);
+    expect(left).toBeGreaterThanOrEqual(plot - 1);
+    const first = await page.evaluate<number>(`document.querySelector('.step').getBoundingClientRect().left`);
+    expect(bars).toBeLessThanOrEqual(first);
+  });
+
   it('follows the newest', async () => {
     const { page, source } = await show(3);
     await live(page);

@@ -91,7 +91,7 @@ export function Details({ id }: { id: string }): JSX.Element {
       )}
       <Tabs tab={tab} />
       <div class="tab-body" role="tabpanel" id="tab-panel" aria-labelledby={`tab-${tab}`} tabIndex={0}>
-        {tab === 'messages' && <MessagesTab id={id} version={version} />}
+        {tab === 'messages' && <MessagesTab id={id} version={version} told={textOf(summary.row['error_message'])} />}
         {tab === 'request' && <MessageTab details={details} which="request" version={summary.state} />}
         {tab === 'response' && <MessageTab details={details} which="response" version={version} />}
         {tab === 'frames' && <FramesTab id={id} isOpen={summary.state === 'open'} />}

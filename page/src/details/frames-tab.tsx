@@ -3,6 +3,7 @@ import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
 import type { ExchangeEvent, FramesView, FrameView } from '../../../src/inspector/wire.ts';
+import { formatNumber } from '../format.ts';
 import { getJson, openEvents } from '../api.ts';
 import { escapeBidi, JsonTree } from './json-tree.tsx';
 import { printHex } from './body.tsx';
@@ -55,7 +56,7 @@ export function FramesTab({ id, isOpen }: { id: string; isOpen: boolean }): JSX.
   return (
     <div class="frames">
       <p class="quiet">
-        {PROTOCOLS[now.protocol]} · {frames.value.length} {now.protocol === 'chunks' ? 'pieces' : 'frames'} ·{' '}
+        {PROTOCOLS[now.protocol]} · {formatNumber(frames.value.length, now.protocol === 'chunks' ? 'piece' : 'frame')} ·{' '}
         <span class={now.end === 'cut' || now.end === 'exception' ? 'bad' : ''}>{ENDS[now.end]}</span>
       </p>
       {now.problem !== null && <p class="problem">{now.problem}</p>}

@@ -1,12 +1,21 @@
 /** What was said: system, tools, turns and the response, which grows while one looks. */
 import type { JSX } from 'preact';
 import type { MessagesView } from '../../../src/inspector/wire.ts';
+import { formatNumber } from '../format.ts';
 import { Block, Turn } from './blocks.tsx';
 import { JsonTree } from './json-tree.tsx';
 import { useLoaded } from './loaded.ts';
 
-/** `version` changes whenever more of it has come. */
-export function MessagesTab({ id, version }: { id: string; version: unknown }): JSX.Element {
+/** `version` changes whenever more of it has come. `told`: an error that stands above it, and is not told twice. */
+export function MessagesTab({
+  id,
+  version,
+  told,
+}: {
+  id: string;
+  version: unknown;
+  told: string | undefined;
+}): JSX.Element {
   const { value, problem } = useLoaded<MessagesView>(`/exchanges/${id}/messages`, version);
   if (problem !== undefined && value === undefined) return <p class="problem">{problem}</p>;
   if (value === undefined) return <p class="quiet">Loading …</p>;
@@ -14,7 +23,9 @@ export function MessagesTab({ id, version }: { id: string; version: unknown }): 
   const parts = Object.entries(parameters);
   return (
     <div class="messages">
-      {value.problem !== null && <p class="problem">{value.problem}</p>}
+      {value.problem !== null && (told === undefined || !value.problem.includes(told)) && (
+        <p class="problem">{value.problem}</p>
+      )}
       {parts.length > 0 && (
         <p class="parameters quiet">
           {parts
@@ -24,7 +35,7 @@ export function MessagesTab({ id, version }: { id: string; version: unknown }): 
       )}
       {system.length > 0 && (
         <details class="part" open={system.length < 4}>
-          <summary>system · {count(system.length, 'block')}</summary>
+          <summary>system · {formatNumber(system.length, 'block')}</summary>
           {system.map((block, at) => (
             <Block key={at} block={block} />
           ))}
@@ -67,8 +78,4 @@ export function MessagesTab({ id, version }: { id: string; version: unknown }): 
       )}
     </div>
   );
-}
-
-function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? '' : 's'}`;
 }

@@ -1,11 +1,11 @@
 /** Where the time went, as bars on one scale, and when each piece of the response came. */
 import type { JSX } from 'preact';
 import type { TimingView } from '../../../src/inspector/wire.ts';
-import { formatBytes, formatMs } from '../format.ts';
+import { formatBytes, formatMs, formatNumber } from '../format.ts';
 
 const WIDTH = 900;
 const ROW = 24;
-const LEFT = 110;
+const LEFT = 130;
 
 const STEPS: Readonly<Record<string, string>> = {
   authenticate: 'who calls',
@@ -104,8 +104,8 @@ export function TimingTab({ timing }: { timing: TimingView }): JSX.Element {
       </table>
       {pieces.length > 0 && (
         <p class="quiet">
-          {pieces.length} pieces, {formatBytes(pieces.reduce((sum, [, size]) => sum + size, 0))}; the longest pause{' '}
-          {formatMs(longestPause(pieces))}
+          {formatNumber(pieces.length, 'piece')}, {formatBytes(pieces.reduce((sum, [, size]) => sum + size, 0))}
+          {pieces.length > 1 && `; the longest pause ${formatMs(longestPause(pieces))}`}
         </p>
       )}
     </div>

@@ -1,7 +1,7 @@
 /** Where an exchange stands among others: turns of its conversation, what it replays, and what was tried before. */
 import type { JSX } from 'preact';
 import type { ExchangeSummary } from '../../../src/inspector/wire.ts';
-import { exchanges } from '../list/exchanges.ts';
+import { exchanges, findRetry } from '../list/exchanges.ts';
 import { go } from '../routes.ts';
 
 /** Links to them; nothing if it stands alone. */
@@ -12,11 +12,14 @@ export function Turns({
   summary: ExchangeSummary;
   failedAttempts: readonly string[];
 }): JSX.Element | null {
-  const { id, conversation, parent } = summary;
+  const { id, conversation, parent, attempt } = summary;
   const next = exchanges.value.findLast((each) => each.conversation?.previous === id)?.id;
   const previous = conversation?.previous ?? undefined;
-  const isAlone = previous === undefined && next === undefined && parent === null && failedAttempts.length === 0;
-  if (isAlone) return null;
+  const retry = findRetry(id);
+  const isAlone = [previous, next, parent ?? undefined, attempt ?? undefined, retry].every(
+    (each) => each === undefined,
+  );
+  if (isAlone && failedAttempts.length === 0) return null;
   return (
     <nav class="turns quiet" aria-label="Related exchanges">
       {conversation !== null && (previous !== undefined || next !== undefined) && (
@@ -31,16 +34,17 @@ export function Turns({
           <To id={parent}>{numberOf(parent) ?? 'the original'}</To>
         </span>
       )}
-      {failedAttempts.length > 0 && (
+      {attempt !== null && (
         <span>
-          tried before:{' '}
-          {failedAttempts.map((each, at) => (
-            <To key={each} id={each}>
-              {numberOf(each) ?? `attempt ${at + 1}`}
-            </To>
-          ))}
+          attempt {attempt.number} after <To id={attempt.previous}>{numberOf(attempt.previous) ?? 'the one before'}</To>
         </span>
       )}
+      {retry !== undefined && (
+        <span>
+          sent again as <To id={retry.id}>{`#${retry.sequence}`}</To>
+        </span>
+      )}
+      {failedAttempts.length > 0 && <span>tried before: {failedAttempts.join(', ')}</span>}
     </nav>
   );
 }

@@ -50,6 +50,11 @@ export function isError(row: ExchangeSummary['row']): boolean {
   return typeof row['error'] === 'string' || Number(row['status'] ?? 0) >= 400;
 }
 
+/** The same request that its client sent again after this one had failed. */
+export function findRetry(id: string): ExchangeSummary | undefined {
+  return exchanges.value.find(({ attempt }) => attempt?.previous === id);
+}
+
 /** The failure that the foot tells of. */
 export const lastError = computed(() => exchanges.value.find(({ row }) => isError(row)));
 
