@@ -75,6 +75,8 @@ export interface SharedRatesOptions extends OutageListener {
 export interface SharedRates extends RateLimits {
   /** To be called at the start, and every RATE_RENEWAL_MS. Never rejects. */
   renew(): Promise<void>;
+  /** The counter did not respond when it was last asked. */
+  readonly isAlone: boolean;
   /** Resolves when all that has ended by now is given back. */
   untilSettled(): Promise<void>;
   /** Waits for that, and closes the counter. */
@@ -113,6 +115,10 @@ class CountedElsewhere implements SharedRates {
         void this.renew();
       },
     });
+  }
+
+  get isAlone(): boolean {
+    return this.#access.isLost;
   }
 
   enter(keyId: string, full: RatePolicy): RateGrant | Promise<RateGrant> {

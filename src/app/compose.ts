@@ -40,6 +40,7 @@ import type { LiveCacheDoctor } from './cache-doctor.ts';
 import { openCacheViews } from './cache-views.ts';
 import { createAuthorities } from './identities.ts';
 import { explainExchange } from './explain-exchange.ts';
+import type { OpenRates } from './open-rates.ts';
 import { openReplay } from './replay.ts';
 import { createInspectorEndpoint, type Inspector } from './inspector.ts';
 import { baseUrl, hostOf } from './banner.ts';
@@ -83,7 +84,7 @@ export interface ServerDependencies {
   /** Says what became of the caches of prompts; undefined: it is off. */
   readonly cacheDoctor?: LiveCacheDoctor | undefined;
   /** Counts the rates of keys; undefined: this process does, or the primary of its workers. The caller closes it. */
-  readonly rates?: RateLimits | undefined;
+  readonly rates?: Pick<OpenRates, 'rates' | 'areShared'> | undefined;
   /** What all of them have together, if this is one of several workers. */
   readonly shared?: SharedParts | undefined;
   readonly version: string;
@@ -151,6 +152,7 @@ export async function composeServer(dependencies: ServerDependencies): Promise<R
     const readLedger = (): LedgerState => dependencies.ledger.readState();
     metrics.watchStore({ readHealth: () => store.readHealth().shared, readLedger });
   }
+  if (dependencies.rates?.areShared !== undefined) metrics.watchRates(dependencies.rates.areShared);
   if (inspector?.watcher !== undefined) metrics.watchDropped(() => inspector.source.state().dropped);
   const isEnding = (): boolean => server.isEnding;
   const health = { store, ledger, isEnding, version, mountPath: MOUNT_PATH, prove, tellCommand, readUpstreams };
@@ -344,7 +346,7 @@ function openProxy(dependencies: ServerDependencies, parts: ProxyParts): Handler
       store,
       prices: parts.prices,
       assumedOutputTokens: config.assumedOutputTokens,
-      rates: dependencies.rates ?? shared?.rates ?? createRateLimits({ tickMs: MACHINE_TICKS }),
+      rates: dependencies.rates?.rates ?? shared?.rates ?? createRateLimits({ tickMs: MACHINE_TICKS }),
       nowMs: Date.now,
       findProfilesFor,
       maxUnpackedBytes: config.maxBodySizeBytes,

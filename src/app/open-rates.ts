@@ -11,6 +11,8 @@ import { printError, printTalk } from './print.ts';
 /** Rates, and what ends them. */
 export interface OpenRates {
   readonly rates: RateLimits;
+  /** Whether they are counted for all proxies at present; undefined: they never are. */
+  readonly areShared: (() => boolean) | undefined;
   /** After the server, and before the store. */
   close(): Promise<void>;
 }
@@ -24,7 +26,7 @@ export async function openRates(
   local: RateLimits = createRateLimits({ tickMs: MACHINE_TICKS }),
 ): Promise<OpenRates> {
   const counter = await openCounter(config);
-  if (counter === undefined) return { rates: local, close: async () => {} };
+  if (counter === undefined) return { rates: local, areShared: undefined, close: async () => {} };
   const { ratesFallback: fallback } = config;
   const meanwhile =
     fallback === 'local' ? 'until it is back, this proxy counts alone' : 'until it is back, keys with rates get 503';
@@ -42,6 +44,7 @@ export async function openRates(
   const renewing = setInterval(() => void rates.renew(), RATE_RENEWAL_MS).unref();
   return {
     rates,
+    areShared: () => !rates.isAlone,
     close: async () => {
       clearInterval(renewing);
       await rates.close();

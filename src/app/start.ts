@@ -12,7 +12,6 @@ import { readUpstreamsFile } from '../config/upstreams.ts';
 import { requireProfile } from './profiles.ts';
 import { MACHINE_TICKS } from '../lib/clock.ts';
 import { toProxyError } from '../lib/errors.ts';
-import type { RateLimits } from '../admission/rates.ts';
 import type { RequestRecord } from '../domain/request-record.ts';
 import type { TlsMaterial } from '../server/certificate.ts';
 import { findPartition } from '../protocol/region.ts';
@@ -88,7 +87,7 @@ export async function start(config: Config, { seat, announce, hotKeys }: StartOp
     staleKeysMs: config.staleKeysMs,
   });
   let upstreams: LiveUpstreams | undefined;
-  let shared: OpenRates | undefined;
+  let rates: OpenRates | undefined;
   try {
     if (config.ignoredVirtualKey && greets(seat)) printTalk(`warning: ${IGNORED_VIRTUAL_KEY}`);
     refuseVirtualPair(config, process.env);
@@ -101,14 +100,13 @@ export async function start(config: Config, { seat, announce, hotKeys }: StartOp
     refuseWeakMasterKey(config, greets(seat));
     const region = await findRegion(config);
     const tls = await loadTls(config, Date.now());
-    shared = await openRates(config, seat?.rates);
+    rates = await openRates(config, seat?.rates);
     const meters = await openMeters(config, store, onProblem, greets(seat) ? printTalk : () => {});
     const connection = await connectUpstream(config, region?.name, {
       refresh: await findAuthRefresh(config, seat),
       tell: greets(seat) ? printTalk : undefined,
     });
     // Closed also where the port is taken: an open upstream would keep a process alive that serves nobody.
-    const { rates } = shared;
     const parts = { config, seat, announce, hotKeys, store, access, region, tls, connection, upstreams, meters, rates };
     await serve(parts).finally(async () => {
       await meters.ledger.endDeferred();
@@ -117,14 +115,14 @@ export async function start(config: Config, { seat, announce, hotKeys }: StartOp
     });
   } finally {
     upstreams?.close();
-    await shared?.close();
+    await rates?.close();
     await store.close();
   }
 }
 
 interface Parts {
   readonly meters: Meters;
-  readonly rates: RateLimits;
+  readonly rates: OpenRates;
   readonly config: Config;
   readonly seat: WorkerSeat | undefined;
   readonly announce: Announce | undefined;

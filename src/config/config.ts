@@ -38,7 +38,7 @@ import {
   splitSessionTag,
 } from '../domain/role.ts';
 import { INSPECT_TOKEN_VARIABLE, type InspectConfig, readInspectConfig } from './inspect-options.ts';
-import { type RatesConfig, readRatesConfig } from './rates-options.ts';
+import { type RatesConfig, readRatesConfig, REDIS_VARIABLE } from './rates-options.ts';
 import { parseArn } from '../protocol/arn.ts';
 import { type ModelAliases, readModelAliases, splitModelAlias } from '../domain/model-alias.ts';
 
@@ -47,7 +47,7 @@ export const MASTER_KEY_VARIABLES = ['BEDROCK_PROXY_MASTER_KEY', 'LITELLM_MASTER
 /** The variable whose text seals keys at rest instead of the secret file. */
 export const SALT_KEY_VARIABLE = 'BEDROCK_PROXY_SALT_KEY';
 /** What opens every door of the proxy: programs that it starts are not given these. */
-const SECRET_VARIABLES = [...MASTER_KEY_VARIABLES, SALT_KEY_VARIABLE, INSPECT_TOKEN_VARIABLE] as const;
+const SECRET_VARIABLES = [...MASTER_KEY_VARIABLES, SALT_KEY_VARIABLE, INSPECT_TOKEN_VARIABLE, REDIS_VARIABLE] as const;
 /** Names the database for this program alone. */
 const DATABASE_VARIABLE = 'BEDROCK_PROXY_DB';
 /** A short salt would make the sealed keys guessable. */

@@ -10,6 +10,8 @@ export interface RatesConfig {
   readonly ratesFallback: 'local' | 'refuse';
 }
 
+/** Of this program alone, and its server's: programs that it starts do not get it. */
+export const REDIS_VARIABLE = 'BEDROCK_PROXY_REDIS_URL';
 /** REDIS_URL alone is another program's more often than not: it counts for proxies that share a database. */
 const FOREIGN_VARIABLE = 'REDIS_URL';
 

@@ -35,6 +35,8 @@ export interface Metrics extends Required<
   watchUpstreams(read: () => readonly UpstreamReading[]): void;
   /** With a database that is shared, to be called once. */
   watchStore(readings: StoreReadings): void;
+  /** With rates that several proxies count together, to be called once: `read` tells whether they are at present. */
+  watchRates(read: () => boolean): void;
   /** With an inspector that keeps content, to be called once: `read` tells how much was not kept, by the reason. */
   watchDropped(read: () => Readonly<Record<string, number>>): void;
   /** All metrics in Prometheus's text format. */
@@ -58,11 +60,13 @@ export function createMetrics(): Metrics {
   let requests = 0;
   let streams = 0;
   let store: readonly MetricFamily[] = [];
+  let rates: readonly MetricFamily[] = [];
   let readDropped: (() => Readonly<Record<string, number>>) | undefined;
   const listFamilies = (): MetricFamily[] => [
     ...families,
     ...upstreams.families(),
     ...store,
+    ...rates,
     ...(readDropped === undefined ? [] : [droppedFamily(readDropped)]),
   ];
   const families = [
@@ -88,9 +92,20 @@ export function createMetrics(): Metrics {
     attemptFailed: (record, failed) => upstreams.noteFailure(record, failed),
     watchUpstreams: (read) => upstreams.watch(read),
     watchStore: (readings) => void (store = listStoreFamilies(PREFIX, readings)),
+    watchRates: (read) => void (rates = [sharedRatesFamily(read)]),
     watchDropped: (read) => void (readDropped = read),
     render: () => ({ contentType: METRICS_CONTENT_TYPE, body: renderMetrics(listFamilies()) }),
     read: () => readMetricFamilies(listFamilies()),
+  };
+}
+
+function sharedRatesFamily(read: () => boolean): MetricFamily {
+  return {
+    name: `${PREFIX}rates_shared`,
+    help: '1 if the rates of keys are counted for all proxies; 0 while what counts them does not respond.',
+    type: 'gauge',
+    isOfProcess: true,
+    samples: () => [['', {}, read() ? 1 : 0]],
   };
 }
 

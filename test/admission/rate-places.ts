@@ -89,21 +89,33 @@ const redis: RatesUnderTest = {
   },
 };
 
+/** Of all tests of a file. */
+let database: Promise<string> | undefined;
+
+async function openDatabaseWithClock(): Promise<string> {
+  const server = await sharedPostgres();
+  const url = await server.createDatabase({ migrated: true });
+  await server.run(
+    `CREATE TABLE bedrock_proxy.test_clock AS SELECT ${START_MS}::bigint AS ms;
+     CREATE OR REPLACE FUNCTION bedrock_proxy.now_ms() RETURNS bigint LANGUAGE sql VOLATILE AS
+       $$ SELECT ms FROM bedrock_proxy.test_clock $$`,
+    new URL(url).pathname.slice(1),
+  );
+  return url;
+}
+
 const postgres: RatesUnderTest = {
   name: 'PostgreSQL',
   isMissing: POSTGRES === undefined,
   runs: 25,
   create: async () => {
-    const server = await sharedPostgres();
-    const url = await server.createDatabase({ migrated: true });
-    await server.run(
-      `CREATE TABLE bedrock_proxy.test_clock AS SELECT ${START_MS}::bigint AS ms;
-       CREATE OR REPLACE FUNCTION bedrock_proxy.now_ms() RETURNS bigint LANGUAGE sql VOLATILE AS
-         $$ SELECT ms FROM bedrock_proxy.test_clock $$`,
-      new URL(url).pathname.slice(1),
-    );
+    const url = await (database ??= openDatabaseWithClock());
     const clock = openDatabase(url, { maxConnections: 1 });
     onTestFinished(() => clock.close());
+    await clock.transaction(async ({ run }) => {
+      await run('TRUNCATE bedrock_proxy.rate_counts, bedrock_proxy.rate_slots');
+      await run('UPDATE bedrock_proxy.test_clock SET ms = $1', [START_MS]);
+    });
     const rates = share(openPostgresRates(url));
     return {
       rates,

@@ -643,8 +643,18 @@ describe('values it refuses', () => {
 });
 
 it('leaves out of the environment of other programs what opens the proxy, and nothing else', () => {
-  const kept = { PATH: '/bin', DATABASE_URL: 'postgres://rails:hunter2@db/rails', BEDROCK_PROXY_PORT: '4001' };
-  const secrets = { LITELLM_MASTER_KEY: 'sk-a', BEDROCK_PROXY_SALT_KEY: 'b', BEDROCK_PROXY_INSPECT_TOKEN: 'c' };
+  const kept = {
+    PATH: '/bin',
+    REDIS_URL: 'redis://rails',
+    DATABASE_URL: 'postgres://rails:hunter2@db/rails',
+    BEDROCK_PROXY_PORT: '4001',
+  };
+  const secrets = {
+    LITELLM_MASTER_KEY: 'sk-a',
+    BEDROCK_PROXY_SALT_KEY: 'b',
+    BEDROCK_PROXY_INSPECT_TOKEN: 'c',
+    BEDROCK_PROXY_REDIS_URL: 'd',
+  };
   expect(withoutSecrets({ ...kept, ...secrets })).toEqual(kept);
   const shown = withoutSecrets({ BEDROCK_PROXY_DB: 'postgres://proxy:hunter2@db/proxy?sslmode=require' });
   expect(shown).toEqual({ BEDROCK_PROXY_DB: 'postgres://proxy@db/proxy?sslmode=require' });

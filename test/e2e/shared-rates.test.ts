@@ -60,6 +60,8 @@ describe.skipIf(REDIS === undefined)('proxies with --redis-url', () => {
       'warning: The rates of keys cannot be counted for all proxies: until it is back, this proxy',
     );
     expect(told).toContain('Redis cannot be reached.');
+    const metrics = await (await fetch(`http://localhost:${one.port}/metrics`)).text();
+    expect(metrics).toContain('\nbedrock_proxy_rates_shared 0\n');
     expect(told).not.toContain(PASSWORD);
     await redis.start();
     await vi.waitFor(

@@ -6,8 +6,9 @@ import {
   type RateSlot,
   type RateVerdict,
 } from '../../admission/shared-rates.ts';
-import type { RatePolicy } from '../../admission/rates.ts';
+import { NO_RATE_LIMITS, type RatePolicy } from '../../admission/rates.ts';
 import { type Database, openDatabase, type SqlParameter, type SqlStatement } from './database.ts';
+import { StepBatches } from './step-batches.ts';
 
 /** A step takes less than a millisecond: more connections than these would only wait for each other. */
 const MAX_CONNECTIONS = 4;
@@ -38,23 +39,44 @@ export function openPostgresRates(url: string): RateCounter {
   return new PostgresRates(openDatabase(url, options));
 }
 
+interface Entering {
+  readonly slot: RateSlot;
+  readonly policy: RatePolicy;
+}
+
+interface Using {
+  readonly keyId: string;
+  readonly limit: number;
+  readonly tokens: number;
+}
+
+interface Leaving {
+  readonly slot: RateSlot;
+  readonly correction: RateCorrection;
+}
+
+/** Steps of one key and, if they may be refused, one policy are taken together: they have one lock. */
 class PostgresRates implements RateCounter {
   readonly #database: Database;
+  readonly #entering = new StepBatches<Entering, RateVerdict>((steps) => this.#enterAll(steps));
+  readonly #tokens = new StepBatches<Using, RateVerdict>((steps) => this.#addAllTokens(steps));
+  readonly #leaving = new StepBatches<Leaving, void>((steps) => this.#leaveAll(steps));
 
   constructor(database: Database) {
     this.#database = database;
   }
 
-  async enter({ keyId, request }: RateSlot, { requestsPerMinute, maxParallel }: RatePolicy): Promise<RateVerdict> {
-    return this.#ask(ENTER, [keyId, request, requestsPerMinute ?? null, maxParallel ?? null, RATE_LEASE_MS]);
+  enter(slot: RateSlot, policy: RatePolicy): Promise<RateVerdict> {
+    const { requestsPerMinute, maxParallel } = policy;
+    return this.#entering.add(`${requestsPerMinute} ${maxParallel} ${slot.keyId}`, { slot, policy });
   }
 
-  async addTokens(keyId: string, limit: number, tokens: number): Promise<RateVerdict> {
-    return this.#ask(ADD_TOKENS, [keyId, limit, tokens]);
+  addTokens(keyId: string, limit: number, tokens: number): Promise<RateVerdict> {
+    return this.#tokens.add(`${limit} ${keyId}`, { keyId, limit, tokens });
   }
 
-  async leave({ keyId, request }: RateSlot, { requestSecond, tokens, tokensSecond }: RateCorrection): Promise<void> {
-    await this.#database.query(LEAVE, [keyId, request, requestSecond ?? null, tokens, tokensSecond ?? null]);
+  leave(slot: RateSlot, correction: RateCorrection): Promise<void> {
+    return this.#leaving.add(slot.keyId, { slot, correction });
   }
 
   async renew(slots: readonly RateSlot[]): Promise<void> {
@@ -66,10 +88,34 @@ class PostgresRates implements RateCounter {
     return this.#database.close();
   }
 
-  async #ask(statement: SqlStatement, values: readonly SqlParameter[]): Promise<RateVerdict> {
-    const [row] = await this.#database.query<VerdictRow>(statement, values);
-    // A function with OUT parameters gives one row.
-    const { kind, used, second } = row as VerdictRow;
-    return kind === 'counted' ? { kind, second } : { kind, used, roomInSeconds: second };
+  #enterAll(steps: readonly Entering[]): Promise<RateVerdict[]> {
+    const requests = steps.map(({ slot }) => slot.request);
+    const { requestsPerMinute, maxParallel } = steps[0]?.policy ?? NO_RATE_LIMITS;
+    const keyId = steps[0]?.slot.keyId ?? '';
+    return this.#ask(ENTER, [keyId, requests, requestsPerMinute ?? null, maxParallel ?? null, RATE_LEASE_MS]);
+  }
+
+  #addAllTokens(steps: readonly Using[]): Promise<RateVerdict[]> {
+    const [first] = steps;
+    return this.#ask(ADD_TOKENS, [first?.keyId ?? '', first?.limit ?? 0, steps.map(({ tokens }) => tokens)]);
+  }
+
+  async #leaveAll(steps: readonly Leaving[]): Promise<undefined[]> {
+    await this.#database.query(LEAVE, [
+      steps[0]?.slot.keyId ?? '',
+      steps.map(({ slot }) => slot.request),
+      steps.map(({ correction }) => correction.requestSecond ?? 0),
+      steps.map(({ correction }) => correction.tokens),
+      steps.map(({ correction }) => correction.tokensSecond ?? 0),
+    ]);
+    return [];
+  }
+
+  /** A row for each step, in their order. */
+  async #ask(statement: SqlStatement, values: readonly SqlParameter[]): Promise<RateVerdict[]> {
+    const rows = await this.#database.query<VerdictRow>(statement, values);
+    return rows.map(({ kind, used, second }) =>
+      kind === 'counted' ? { kind, second } : { kind, used, roomInSeconds: second },
+    );
   }
 }
