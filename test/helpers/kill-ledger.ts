@@ -6,19 +6,21 @@
  */
 import { writeSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
+import { openPostgresStore } from '../../src/store/postgres/store.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import { aBudget, aLedgerRow, aReservation } from './store-rows.ts';
 
 const [path = '', name = '', limit = '0'] = process.argv.slice(2);
 const budget = aBudget(Number(limit));
-const store = await openSqliteStore(path);
+const store = await (path.startsWith('postgres:') ? openPostgresStore(path) : openSqliteStore(path));
 
 // To the pipe itself, not into a buffer that would die with the process.
 const say = (line: string): void => void writeSync(1, `${line}\n`);
 
 async function work(index: number): Promise<boolean> {
   const id = `${name}-${index}`;
-  const reservation = aReservation({ id, amountNanoUsd: 10, budget, nowMs: Date.now() });
+  const startedAtMs = Date.now();
+  const reservation = aReservation({ id, amountNanoUsd: 10, budget, nowMs: startedAtMs });
   let outcome = await store.reserve(reservation);
   while (outcome.kind === 'held') {
     await new Promise(setImmediate);
@@ -27,7 +29,7 @@ async function work(index: number): Promise<boolean> {
   if (outcome.kind === 'exhausted') return false;
   say(`reserved ${id}`);
   await new Promise(setImmediate);
-  await store.settle(aLedgerRow({ id, chargedNanoUsd: 10, costNanoUsd: 10 }));
+  await store.settle(aLedgerRow({ id, startedAtMs, chargedNanoUsd: 10, costNanoUsd: 10 }));
   say(`settled ${id}`);
   return true;
 }

@@ -3,20 +3,14 @@
  * lost.
  */
 import Database from 'better-sqlite3';
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import type { Readable } from 'node:stream';
-import { fileURLToPath } from 'node:url';
 import { beforeEach, expect, it, onTestFinished } from 'vitest';
 import { EMPTY_POLICY } from '../../../src/keys/limits.ts';
 import { RESERVATION_LEASE_MS } from '../../../src/domain/budget.ts';
 import { openSqliteStore } from '../../../src/store/sqlite/store.ts';
+import { namesAfter, startLedgerProcess } from '../../helpers/ledger-process.ts';
 import { aBudget } from '../../helpers/store-rows.ts';
 import { makeTemporaryFolder } from '../../helpers/temporary-folder.ts';
-
-const SCRIPT = fileURLToPath(new URL('../../helpers/kill-ledger.ts', import.meta.url));
 
 let folder: string;
 let path: string;
@@ -26,48 +20,8 @@ beforeEach(async () => {
   path = join(folder, 'keys.db');
 });
 
-interface Worker {
-  readonly child: ChildProcess;
-  readonly lines: readonly string[];
-  /** Resolves when it has said so many lines, or ended. */
-  readonly said: (count: number) => Promise<void>;
-  readonly ended: Promise<unknown>;
-  /** Lets it begin, once it has its store open. */
-  readonly go: () => Promise<void>;
-}
-
-function startWorker(name: string, limit: number): Worker {
-  const args = ['--disable-warning=ExperimentalWarning', SCRIPT, path, name, String(limit)];
-  const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] });
-  onTestFinished(() => void child.kill('SIGKILL'));
-  const lines: string[] = [];
-  const reader = createInterface({ input: child.stdout as Readable });
-  let tell: (() => void) | undefined;
-  reader.on('line', (line) => {
-    lines.push(line);
-    tell?.();
-  });
-  const ended = Promise.all([once(child, 'close'), once(reader, 'close')]);
-  const said = (count: number): Promise<void> =>
-    new Promise((resolve) => {
-      tell = () => {
-        if (lines.length >= count) resolve();
-      };
-      void ended.then(() => resolve());
-      tell();
-    });
-  const go = async (): Promise<void> => {
-    await said(1);
-    child.stdin?.end();
-  };
-  return { child, lines, said, ended, go };
-}
-
-const namesAfter = (verb: string, lines: readonly string[]): string[] =>
-  lines.filter((line) => line.startsWith(`${verb} `)).map((line) => line.slice(verb.length + 1));
-
 it('does not overspend by a thousand reservations of two processes at once', async () => {
-  const workers = ['one', 'two'].map((name) => startWorker(name, 10_000));
+  const workers = ['one', 'two'].map((name) => startLedgerProcess(path, name, 10_000));
   await Promise.all(workers.map(({ said }) => said(1)));
   await Promise.all(workers.map(({ go }) => go()));
   await Promise.all(workers.map(({ ended }) => ended));
@@ -87,7 +41,7 @@ it('does not overspend by a thousand reservations of two processes at once', asy
 });
 
 it.each([1, 2, 3, 4, 5])('loses no settled row by kill -9, and charges what was under way (%i)', async () => {
-  const worker = startWorker('killed', 1e12);
+  const worker = startLedgerProcess(path, 'killed', 1e12);
   await worker.go();
   await worker.said(50 + Math.floor(Math.random() * 400));
   worker.child.kill('SIGKILL');
