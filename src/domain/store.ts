@@ -65,8 +65,8 @@ export interface BudgetStore {
   reserve(reservation: NewReservation): Promise<ReserveOutcome>;
   /**
    * Writes the row, charges it and gives back what was reserved under its id, all or nothing. Once it resolves, a kill
-   * loses nothing of it. A row that is there already (the reservation was thought lost) is replaced, and its charge
-   * corrected.
+   * loses nothing of it. A row that is there already (the reservation was thought lost), of the same id and the same
+   * start, is replaced, and its charge corrected.
    */
   settle(row: LedgerRow): Promise<void>;
   /** The same for several at once, in one transaction: all of them, or none. */
@@ -88,7 +88,9 @@ export interface LedgerStore {
   ): Promise<LedgerEntry[]>;
   /** Sums by group and over all. However many rows there are, requests are served while it runs. */
   sumUsage(query: UsageQuery): Promise<UsageSums>;
-  /** Deletes at most `maxRows` of the rows that are older. Returns the number of them. */
+  /**
+   * Deletes at most `maxRows` of the rows that are older, or as many as are deleted as one. Returns the number of them.
+   */
   pruneLedger(beforeMs: number, maxRows: number): Promise<number>;
   /**
    * Sums up to `maxRows` more of the rows in advance, for reports to come. Returns 0 if reports are quick as it is.
