@@ -358,9 +358,9 @@ describe.skipIf(CHROMIUM === undefined)('the list in a browser (needs Chromium)'
     const page = await openPage(link);
     await page.click('.foot .button:has-text("sent again")');
     await expect.poll(() => page.url(), WAIT).toContain(retry.id);
-    await page.click(`.turns:has-text("attempt 2") .link`);
+    await page.click('.turns span:has-text("attempt 2") .link');
     await expect.poll(() => page.url(), WAIT).toContain(failed.id);
-    await page.click('.turns:has-text("sent again as") .link');
+    await page.click('.turns span:has-text("sent again as") .link');
     await expect.poll(() => page.url(), WAIT).toContain(retry.id);
   });
 
