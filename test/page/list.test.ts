@@ -373,7 +373,8 @@ describe.skipIf(CHROMIUM === undefined)('the list in a browser (needs Chromium)'
       [...document.querySelectorAll('.timing-plot .plot-text')].reduce(([lowest, left, bars], text) => {
         const { height, left: from, right } = text.getBoundingClientRect();
         const isLabel = text.getAttribute('x') === '0';
-        return [Math.min(lowest, height), isLabel ? Math.min(left, from) : left, isLabel ? Math.max(bars, right) : bars];
+        const sides = isLabel ? [Math.min(left, from), Math.max(bars, right)] : [left, bars];
+        return [Math.min(lowest, height), ...sides];
       }, [99, 9999, 0])`);
     expect(lowest).toBeGreaterThanOrEqual(9);
     const plot = await page.evaluate<number>(`document.querySelector('.timing-plot').getBoundingClientRect().left`);
