@@ -31,11 +31,13 @@ export function openReplay(parts: ReplayParts): NonNullable<InspectorOptions['re
   return {
     offer: async (exchange, caller) => {
       const keys = (await listCallers(parts, caller, exchange.row.keyId)).map(({ id, name }) => ({ id, name }));
+      const refusal = findReplayRefusal(exchange);
       return {
         keys,
         estimate_usd: exchange.row.costNanoUsd === undefined ? null : exactUsd(exchange.row.costNanoUsd),
-        needs_confirmation: needsConfirmation(exchange),
-        refusal: findReplayRefusal(exchange) ?? (keys.length === 0 ? NO_KEY : null),
+        // What is refused is not to be confirmed, too.
+        needs_confirmation: refusal === undefined && needsConfirmation(exchange),
+        refusal: refusal ?? (keys.length === 0 ? NO_KEY : null),
       };
     },
     send: async (exchange, request, caller) => {

@@ -26,7 +26,7 @@ export function converse(operation: 'converse' | 'converse-stream', model = MODE
 }
 
 /** The proxy of a test is closed before its browser is. */
-const CLOSED = /ERR_INCOMPLETE_CHUNKED_ENCODING|ERR_CONNECTION_REFUSED|status of 503/;
+const CLOSED = /ERR_INCOMPLETE_CHUNKED_ENCODING|ERR_CONNECTION_RESET|ERR_CONNECTION_REFUSED|status of 503/;
 
 /** The page at this place, whose requests have come; no error may come. */
 export async function openInspectorPage(

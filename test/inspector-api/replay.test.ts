@@ -94,6 +94,15 @@ describe('a replay', () => {
     },
   );
 
+  it('of what was refused before its body came is refused, and not to be confirmed besides', async () => {
+    const ended = testbed.nextRecord();
+    const url = `http://127.0.0.1:${testbed.port}/bedrock/model-customization-jobs`;
+    const headers = { authorization: 'Bearer sk-nobody-knows-this-key', 'content-type': 'application/json' };
+    await fetch(url, { method: 'POST', headers, body: '{}' });
+    const [, offer] = await call(`exchanges/${(await ended).id}/replay`);
+    expect(offer).toMatchObject({ needs_confirmation: false, refusal: expect.stringContaining('not kept') });
+  });
+
   it('takes no credential and no line break from edited headers', async () => {
     const [broken] = await replay({ key: alice.id, edits: { headers: [['X-A', 'b\r\nX-Evil: 1']] } });
     expect(broken).toBe(400);

@@ -358,9 +358,9 @@ describe.skipIf(CHROMIUM === undefined)('the list in a browser (needs Chromium)'
     const page = await openPage(link);
     await page.click('.foot .button:has-text("sent again")');
     await expect.poll(() => page.url(), WAIT).toContain(retry.id);
-    await page.click(`.turns:has-text("attempt 2") .link`);
+    await page.click('.turns span:has-text("attempt 2") .link');
     await expect.poll(() => page.url(), WAIT).toContain(failed.id);
-    await page.click('.turns:has-text("sent again as") .link');
+    await page.click('.turns span:has-text("sent again as") .link');
     await expect.poll(() => page.url(), WAIT).toContain(retry.id);
   });
 
@@ -373,7 +373,8 @@ describe.skipIf(CHROMIUM === undefined)('the list in a browser (needs Chromium)'
       [...document.querySelectorAll('.timing-plot .plot-text')].reduce(([lowest, left, bars], text) => {
         const { height, left: from, right } = text.getBoundingClientRect();
         const isLabel = text.getAttribute('x') === '0';
-        return [Math.min(lowest, height), isLabel ? Math.min(left, from) : left, isLabel ? Math.max(bars, right) : bars];
+        const sides = isLabel ? [Math.min(left, from), Math.max(bars, right)] : [left, bars];
+        return [Math.min(lowest, height), ...sides];
       }, [99, 9999, 0])`);
     expect(lowest).toBeGreaterThanOrEqual(9);
     const plot = await page.evaluate<number>(`document.querySelector('.timing-plot').getBoundingClientRect().left`);

@@ -11,6 +11,7 @@ import { call, send } from '../api.ts';
 import { formatDollars } from '../format.ts';
 import { useModal } from '../modal.ts';
 import { go } from '../routes.ts';
+import { showBody, type ShownBody } from './edit-body.ts';
 import { escapeBidi } from './json-tree.tsx';
 import { findJsonProblem } from './json-problem.ts';
 import { useLoaded } from './loaded.ts';
@@ -30,7 +31,7 @@ export function ReplayDialog({
   const { id } = details.summary;
   const dialog = useModal();
   const offer = useLoaded<ReplayOffer>(`/exchanges/${id}/replay`, undefined);
-  const original = useSignal<string | undefined>(undefined);
+  const shown = useSignal<ShownBody | undefined>(undefined);
   const body = useSignal('');
   const target = useSignal(details.layers.client_request.target ?? '');
   const headers = useSignal(
@@ -49,17 +50,17 @@ export function ReplayDialog({
       .then((response) => response.text())
       .then(
         (text) => {
-          original.value = text;
-          body.value = pretty(text);
+          shown.value = showBody(text, escapeBidi);
+          body.value = shown.value.text;
           return text;
         },
-        () => (original.value = ''),
+        () => (shown.value = showBody('', escapeBidi)),
       );
   }, []);
   const { value } = offer;
   const chosen = key.value ?? value?.keys[0]?.id;
   const jsonProblem = isEditing && body.value.trim() !== '' ? findJsonProblem(body.value) : undefined;
-  const isBodyEdited = original.value !== undefined && body.value !== pretty(original.value);
+  const isBodyEdited = shown.value !== undefined && body.value !== shown.value.text;
   const sendIt = async (): Promise<void> => {
     if (chosen === undefined) return;
     isSending.value = true;
@@ -67,7 +68,7 @@ export function ReplayDialog({
     const edits = {
       ...(target.value === details.layers.client_request.target ? {} : { target: target.value }),
       ...(headers.value === originalHeaders.current ? {} : { headers: readHeaders(headers.value) }),
-      ...(isBodyEdited ? { body: writeLike(original.value ?? '', body.value) } : {}),
+      ...(isBodyEdited ? { body: shown.value?.restore(body.value) ?? body.value } : {}),
     };
     const request: ReplayRequest = {
       key: chosen,
@@ -135,9 +136,7 @@ export function ReplayDialog({
               {jsonProblem}
             </p>
           )}
-          {isBodyEdited && original.value !== undefined && (
-            <Changes before={pretty(original.value)} after={body.value} />
-          )}
+          {isBodyEdited && shown.value !== undefined && <Changes before={shown.value.text} after={body.value} />}
         </div>
       )}
       <div class="replay-foot">
@@ -200,25 +199,6 @@ function Changes({ before, after }: { before: string; after: string }): JSX.Elem
       </pre>
     </details>
   );
-}
-
-/** What cannot be read as JSON stays as it is. */
-function pretty(text: string): string {
-  try {
-    return escapeBidi(JSON.stringify(JSON.parse(text), undefined, 2));
-  } catch {
-    return text;
-  }
-}
-
-/** Without white space if the original has none, so that what was not edited keeps its bytes, as a cache wants. */
-function writeLike(original: string, edited: string): string {
-  try {
-    if (JSON.stringify(JSON.parse(original)) !== original) return edited;
-    return JSON.stringify(JSON.parse(edited));
-  } catch {
-    return edited;
-  }
 }
 
 function readHeaders(text: string): [string, string][] {

@@ -7,8 +7,10 @@ import { isObject } from '../../lib/json.ts';
 /** How a language writes what JSON has. */
 export interface LiteralStyle {
   readonly words: { readonly null: string; readonly true: string; readonly false: string };
-  /** Bytes that are given in base64. */
-  readonly bytes: (base64: string) => string;
+  /** Bytes of what is given in base64: an expression of one. */
+  readonly decode: (base64: string) => string;
+  /** By which inner lines are indented further. */
+  readonly step: string;
   /** The name of a member before its colon. */
   readonly name: (name: string) => string;
 }
@@ -16,14 +18,16 @@ export interface LiteralStyle {
 /** Python. Its strings know all escapes of JSON. */
 export const PYTHON: LiteralStyle = {
   words: { null: 'None', true: 'True', false: 'False' },
-  bytes: (base64) => `base64.b64decode(${printText(base64)})`,
+  decode: (base64) => `base64.b64decode(${base64})`,
+  step: '    ',
   name: printText,
 };
 
 /** JavaScript. A member of this name would set the prototype, if it were not computed. */
 export const JAVASCRIPT: LiteralStyle = {
   words: { null: 'null', true: 'true', false: 'false' },
-  bytes: (base64) => `Buffer.from(${printText(base64)}, 'base64')`,
+  decode: (base64) => `Buffer.from(${base64}, 'base64')`,
+  step: '  ',
   name: (name) => (name === '__proto__' ? '["__proto__"]' : printText(name)),
 };
 
@@ -38,39 +42,43 @@ export function readBlobPaths(paths: readonly string[]): BlobSteps {
 /** Prints a value, its inner lines indented by this much. */
 export function printLiteral(value: unknown, style: LiteralStyle, blobs: BlobSteps, indent: string): string {
   if (typeof value === 'string')
-    return blobs.some((steps) => steps.length === 0) ? style.bytes(value) : printText(value);
+    return blobs.some((steps) => steps.length === 0) ? style.decode(printText(value)) : printText(value);
   if (typeof value === 'number') return String(value);
   if (typeof value === 'boolean') return style.words[value ? 'true' : 'false'];
-  const inner = `${indent}${STEP}`;
+  const inner = `${indent}${style.step}`;
   if (Array.isArray(value)) {
     const elements = value.map((item) => printLiteral(item, style, below(blobs, '[]'), inner));
-    return wrap(elements, ['[', ']'], indent);
+    return wrap(elements, ['[', ']'], { indent, inner });
   }
   if (!isObject(value)) return style.words.null;
   const members = Object.entries(value).map(
     ([name, item]) => `${style.name(name)}: ${printLiteral(item, style, below(blobs, name), inner)}`,
   );
-  return wrap(members, ['{', '}'], indent);
+  return wrap(members, ['{', '}'], { indent, inner });
 }
 
-/** Whether bytes stand at one of the paths. */
-export function hasBlob(value: unknown, blobs: BlobSteps): boolean {
-  if (blobs.length === 0) return false;
-  if (Array.isArray(value)) return value.some((item) => hasBlob(item, below(blobs, '[]')));
-  if (isObject(value)) return Object.entries(value).some(([name, item]) => hasBlob(item, below(blobs, name)));
-  return typeof value === 'string' && blobs.some((steps) => steps.length === 0);
+/** Where in a value bytes are: names of members, and numbers of elements. */
+export function findBlobs(value: unknown, blobs: BlobSteps): readonly (readonly (string | number)[])[] {
+  if (blobs.length === 0) return [];
+  const within = (step: string | number, item: unknown): readonly (readonly (string | number)[])[] =>
+    findBlobs(item, below(blobs, typeof step === 'number' ? '[]' : step)).map((path) => [step, ...path]);
+  if (Array.isArray(value)) return value.flatMap((item, at) => within(at, item));
+  if (isObject(value)) return Object.entries(value).flatMap(([name, item]) => within(name, item));
+  return typeof value === 'string' && blobs.some((steps) => steps.length === 0) ? [[]] : [];
 }
-
-const STEP = '    ';
 
 function below(blobs: BlobSteps, step: string): BlobSteps {
   const isElement = step === '[]';
   return blobs.flatMap(([first, ...rest]) => (first === step || (first === '*' && !isElement) ? [rest] : []));
 }
 
-function wrap(parts: readonly string[], [open, close]: readonly [string, string], indent: string): string {
+function wrap(
+  parts: readonly string[],
+  [open, close]: readonly [string, string],
+  { indent, inner }: { readonly indent: string; readonly inner: string },
+): string {
   if (parts.length === 0) return `${open}${close}`;
-  return `${open}\n${parts.map((part) => `${indent}${STEP}${part},\n`).join('')}${indent}${close}`;
+  return `${open}\n${parts.map((part) => `${inner}${part},\n`).join('')}${indent}${close}`;
 }
 
 /** The escapes of JSON are those of both languages; other line ends than LF are escaped, too. */

@@ -1,7 +1,7 @@
 /** Requests as commands of shells: curl through the proxy and straight to AWS, PowerShell, and the AWS CLI. Pure. */
 import { quotePosix, quotePowerShell } from '../../lib/shell-quote.ts';
 import { BLOB_FIELDS } from '../../operations/blob-fields.ts';
-import { hasBlob, readBlobPaths } from './literals.ts';
+import { findBlobs, readBlobPaths } from './literals.ts';
 import { cliName } from './snippet-names.ts';
 import {
   hasControls,
@@ -137,7 +137,7 @@ export function printAwsCli(request: SnippetRequest): Snippet {
   const notes = [
     isShort ? '' : SAVE_FIRST,
     twin === undefined ? '' : `The AWS CLI has no streams: this is ${twin}.`,
-    hasBlob(json, readBlobPaths(BLOB_FIELDS[name] ?? [])) ? BASE64 : '',
+    findBlobs(json, readBlobPaths(BLOB_FIELDS[name] ?? [])).length > 0 ? BASE64 : '',
     takesBearer(request) ? '' : KEY_ID_NOTE,
   ];
   const note = notes.filter((told) => told !== '').join(' ');

@@ -1,6 +1,14 @@
 /** Requests as programs: boto3, and the AWS SDK for JavaScript. Pure. */
 import { BLOB_FIELDS, PAYLOAD_FIELDS } from '../../operations/blob-fields.ts';
-import { JAVASCRIPT, type LiteralStyle, printLiteral, printText, PYTHON, readBlobPaths } from './literals.ts';
+import {
+  findBlobs,
+  JAVASCRIPT,
+  type LiteralStyle,
+  printLiteral,
+  printText,
+  PYTHON,
+  readBlobPaths,
+} from './literals.ts';
 import { NO_SDK } from './snippet-curl.ts';
 import { clientClassName, pythonName } from './snippet-names.ts';
 import {
@@ -39,7 +47,27 @@ const HEADER_MEMBERS: readonly (readonly [header: string, member: string])[] = [
 interface Call {
   readonly name: string;
   readonly members: readonly (readonly [name: string, value: string])[];
+  /** Members that a file has, which is read before; undefined: none. */
+  readonly saved: { readonly lines: readonly string[] } | undefined;
+  readonly note: string | undefined;
 }
+
+/** A longer body is no literal: nobody reads it, and to print it would hold up others. */
+const MAX_PRINTED_BYTES = 256 * 1024;
+const SAVE_FIRST = "The body does not fit into a program: save the request's body as request.json first.";
+
+/** How a program reads the body from where the user has saved it. */
+const FILES: ReadonlyMap<LiteralStyle, { readonly bytes: string; readonly json: string; readonly end: string }> =
+  new Map([
+    [
+      PYTHON,
+      { bytes: 'open("request.json", "rb").read()', json: 'json.loads(open("request.json", "rb").read())', end: '' },
+    ],
+    [
+      JAVASCRIPT,
+      { bytes: "readFileSync('request.json')", json: "JSON.parse(readFileSync('request.json', 'utf8'))", end: ';' },
+    ],
+  ]);
 
 function describeCall(request: SnippetRequest, style: LiteralStyle, indent: string): Call | string {
   const { operation, target, json, body } = request;
@@ -48,23 +76,34 @@ function describeCall(request: SnippetRequest, style: LiteralStyle, indent: stri
   if (operation.stream === 'both') return 'A stream in both directions cannot be copied.';
   const path = [...labels].map(([name, value]) => [name, printText(value)] as const);
   const payload = PAYLOAD_FIELDS[operation.name];
+  const file = body.length > MAX_PRINTED_BYTES ? FILES.get(style) : undefined;
+  const call = { name: operation.name, saved: undefined, note: file && SAVE_FIRST };
   if (payload !== undefined) {
     const accept = headerOf(request, 'accept') === '*/*' || /eventstream/.test(headerOf(request, 'accept') ?? '');
     const headers = HEADER_MEMBERS.flatMap(([header, member]) => {
       const value = header === 'accept' && accept ? undefined : headerOf(request, header);
       return value === undefined ? [] : [[member, printText(value)] as const];
     });
-    const value = json === undefined ? style.bytes(body.toString('base64')) : printLiteral(json, style, [], indent);
+    if (file !== undefined) return { ...call, members: [...path, ...new Map(headers), [payload, file.bytes]] };
+    const value =
+      json === undefined ? style.decode(printText(body.toString('base64'))) : printLiteral(json, style, [], indent);
     const wrapped = json === undefined ? value : style === PYTHON ? `json.dumps(${value})` : `JSON.stringify(${value})`;
-    return { name: operation.name, members: [...path, ...new Map(headers), [payload, wrapped]] };
+    return { ...call, members: [...path, ...new Map(headers), [payload, wrapped]] };
   }
   if (json === undefined && body.length > 0) return 'The body is no JSON object.';
   const blobs = readBlobPaths(BLOB_FIELDS[operation.name] ?? []);
+  if (file !== undefined) {
+    const lines = findBlobs(json, blobs).map((steps) => {
+      const place = `request${steps.map((step) => `[${typeof step === 'number' ? step : printText(step)}]`).join('')}`;
+      return `${place} = ${style.decode(place)}${file.end}`;
+    });
+    return { ...call, members: path, saved: { lines: [`request = ${file.json}${file.end}`, ...lines, ''] } };
+  }
   const members = Object.entries(json ?? {}).map(([name, value]) => {
     const below = blobs.flatMap(([first, ...rest]) => (first === name ? [rest] : []));
     return [name, printLiteral(value, style, below, indent)] as const;
   });
-  return { name: operation.name, members: [...path, ...members] };
+  return { ...call, members: [...path, ...members] };
 }
 
 /** What Python takes as the name of an argument. */
@@ -100,8 +139,10 @@ export function printBoto3(request: SnippetRequest): Snippet {
           'aws_secret_access_key=os.environ["BEDROCK_PROXY_KEY"]',
         ]),
   ];
-  const code = [...named, ...rest].join('');
-  const imports = ['base64', 'json', 'os'].filter((name) => name === 'os' || code.includes(`${name}.`));
+  const code = [...named, ...rest, ...(call.saved === undefined ? [] : ['    **request,\n'])].join('');
+  const read = call.saved?.lines ?? [];
+  const used = [code, ...read].join('\n');
+  const imports = ['base64', 'json', 'os'].filter((name) => name === 'os' || used.includes(`${name}.`));
   const lines = [
     ...imports.map((name) => `import ${name}`),
     '',
@@ -110,10 +151,11 @@ export function printBoto3(request: SnippetRequest): Snippet {
     ...(hasBearer ? ['os.environ["AWS_BEARER_TOKEN_BEDROCK"] = os.environ["BEDROCK_PROXY_KEY"]'] : []),
     `client = boto3.client(\n${settings.map((setting) => `    ${setting},\n`).join('')})`,
     '',
+    ...read,
     `response = client.${pythonName(call.name)}(\n${code})`,
     ...readingInPython(call.name),
   ];
-  return withNote(`${lines.join('\n')}\n`, hasBearer);
+  return withNotes(`${lines.join('\n')}\n`, [call.note, hasBearer ? undefined : KEY_ID_NOTE]);
 }
 
 function readingInPython(name: string): readonly string[] {
@@ -140,16 +182,20 @@ export function printJavaScript(request: SnippetRequest): Snippet {
           `    secretAccessKey: ${ENV}.BEDROCK_PROXY_KEY,\n  }`,
       ];
   const settings = [`region: ${printText(region)}`, `endpoint: ${printText(endpoint)}`, ...credentials];
-  const members = call.members.map(([name, value]) => `    ${JAVASCRIPT.name(name)}: ${value},\n`).join('');
+  const given = call.members.map(([name, value]) => `    ${JAVASCRIPT.name(name)}: ${value},\n`);
+  const members = [...given, ...(call.saved === undefined ? [] : ['    ...request,\n'])].join('');
+  const [read = '', ...decoded] = call.saved?.lines ?? [];
   const lines = [
+    ...(call.note === undefined ? [] : ["import { readFileSync } from 'node:fs';"]),
     `import { ${client}, ${command} } from '@aws-sdk/client-${service}';`,
     '',
     `const client = new ${client}({\n${settings.map((setting) => `  ${setting},\n`).join('')}});`,
     '',
+    ...(read === '' ? [] : [`const ${read}`, ...decoded]),
     `const response = await client.send(\n  new ${command}({\n${members}  }),\n);`,
     ...readingInJavaScript(call.name),
   ];
-  return withNote(`${lines.join('\n')}\n`, hasBearer);
+  return withNotes(`${lines.join('\n')}\n`, [call.note, hasBearer ? undefined : KEY_ID_NOTE]);
 }
 
 function readingInJavaScript(name: string): readonly string[] {
@@ -158,6 +204,7 @@ function readingInJavaScript(name: string): readonly string[] {
   return name === 'InvokeModel' ? [`${PRINT}(new TextDecoder().decode(response.body));`] : [`${PRINT}(response);`];
 }
 
-function withNote(text: string, hasBearer: boolean): Snippet {
-  return hasBearer ? { text } : { text, note: KEY_ID_NOTE };
+function withNotes(text: string, notes: readonly (string | undefined)[]): Snippet {
+  const note = notes.filter((told) => told !== undefined).join(' ');
+  return note === '' ? { text } : { text, note };
 }

@@ -191,6 +191,19 @@ async function paste(command: string, args: readonly string[], more: Readonly<Re
   return { code, stdout: Buffer.concat(out).toString(), stderr: Buffer.concat(err).toString() };
 }
 
+async function runPython(text: string) {
+  const file = join(place.folder, 'pasted.py');
+  await writeFile(file, text);
+  return paste(PYTHON_WITH_BOTO3 ?? '', [file]);
+}
+
+function runJavaScript(text: string) {
+  const program = text
+    .replaceAll("'@aws-sdk/", `'${ROOT}node_modules/@aws-sdk/`)
+    .replace(/(client-[a-z-]+)'/, "$1/dist-cjs/index.js'");
+  return paste(process.execPath, ['--input-type=module', '-e', program]);
+}
+
 function hashOf(json: unknown): string {
   return createHash('sha256').update(canonicalJson(json)).digest('hex');
 }
@@ -275,9 +288,7 @@ describe.skipIf(PYTHON_WITH_BOTO3 === undefined)('boto3 (skipped where it is not
     'makes the same request again: $name',
     async (each) => {
       const { text } = snippetOf(each, 'boto3');
-      const file = join(place.folder, 'pasted.py');
-      await writeFile(file, text);
-      const { code, stderr } = await paste(PYTHON_WITH_BOTO3 ?? '', [file]);
+      const { code, stderr } = await runPython(text);
       expect(`${code} ${stderr}`).toMatch(/^0 /);
       await expectSame(each, 'boto3');
     },
@@ -289,13 +300,7 @@ describe('the AWS SDK for JavaScript', () => {
     'makes the same request again: $name',
     async (each) => {
       const { text } = snippetOf(each, 'js');
-      const { code, stderr } = await paste(process.execPath, [
-        '--input-type=module',
-        '-e',
-        text
-          .replaceAll("'@aws-sdk/", `'${ROOT}node_modules/@aws-sdk/`)
-          .replace(/(client-[a-z-]+)'/, "$1/dist-cjs/index.js'"),
-      ]);
+      const { code, stderr } = await runJavaScript(text);
       expect(`${code} ${stderr}`).toMatch(/^0 /);
       await expectSame(each, 'js');
     },
@@ -356,6 +361,33 @@ describe('what cannot be copied', () => {
   ] as const)('says why: $name', ({ as, exchange, says }) => {
     const { text, note } = makeSnippet(exchange, as, { url: 'http://127.0.0.1:4000' });
     expect([text, note]).toEqual(['', expect.stringContaining(says)]);
+  });
+
+  it.each([
+    { as: 'boto3', name: 'Converse' },
+    { as: 'js', name: 'Converse' },
+    { as: 'boto3', name: 'InvokeModel' },
+    { as: 'js', name: 'InvokeModel' },
+  ] as const)('reads a large body of $name from a file that is saved first: $as', async ({ as, name }) => {
+    const found = CASES.find((one) => one.name === name);
+    if (found === undefined || (as === 'boto3' && PYTHON_WITH_BOTO3 === undefined)) return;
+    const each = { ...found, request: { ...found.request, system: [{ text: 'x'.repeat(4_000_000) }] } };
+    const begun = performance.now();
+    const { text, note } = snippetOf(each, as);
+    expect(performance.now() - begun).toBeLessThan(400);
+    expect(text.length).toBeLessThan(2_000);
+    expect(note).toContain('as request.json first');
+    await writeFile(join(place.folder, 'request.json'), JSON.stringify(each.request));
+    const { code, stderr } = as === 'js' ? await runJavaScript(text) : await runPython(text);
+    expect(`${code} ${stderr}`).toMatch(/^0 /);
+    await expectSame(each, as);
+  });
+
+  it('has its inner lines where the formatters of its language have them', () => {
+    const { text } = makeSnippet(keptRequest(keptBody(['{"messages":[{"role":"user"}]}'])), 'js', {
+      url: 'http://127.0.0.1:4000',
+    });
+    expect(text).toContain('    "messages": [\n      {\n        "role": "user",\n      },\n    ],\n');
   });
 
   it.each([
