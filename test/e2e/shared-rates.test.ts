@@ -1,9 +1,10 @@
 /**
- * Two proxies, one of them with workers, that count the rates of keys in Redis, as their owner starts them.
+ * Two proxies, one of them with workers, that count the rates of keys together, as their owner starts them.
  * @module-tag slow
  */
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { launchServer, openWorkplace, run, type RunningServer, type Workplace } from '../helpers/program.ts';
+import { POSTGRES, removePostgres, startPostgres } from '../helpers/postgres.ts';
 import { REDIS, type RedisServer, startRedis } from '../helpers/redis.ts';
 
 const PASSWORD = 'canary-0451';
@@ -84,5 +85,26 @@ describe.skipIf(REDIS === undefined)('proxies with --redis-url', () => {
     const ended = server.ended;
     server.child.kill('SIGTERM');
     expect((await ended).code).toBe(0);
+  });
+});
+
+describe.skipIf(POSTGRES === undefined)('proxies on one PostgreSQL database', () => {
+  it('count a key together', async () => {
+    const postgres = await startPostgres();
+    onTestFinished(() => removePostgres(postgres));
+    place = await openWorkplace();
+    onTestFinished(() => place[Symbol.asyncDispose]());
+    environment = {
+      ...place.environment,
+      BEDROCK_PROXY_DB: await postgres.createDatabase({ migrated: true }),
+      BEDROCK_PROXY_SALT_KEY: 'salt-key-of-this-test-0',
+    };
+    const [four, others] = [await makeKey('--rpm', '4'), await makeKey('--max-parallel', '1', '--tpm', '100000')];
+    const [one, two] = await Promise.all([serve(), serve('--workers', '2')]);
+    const asked = await Promise.all([one, two, two, one, two, one].map((server) => call(server, four)));
+    expect(asked.toSorted()).toEqual(['200', '200', '200', '200', 'ERR_REQUEST_RATE', 'ERR_REQUEST_RATE']);
+    for (let count = 0; count < 8; count += 1) expect(await call(two, others)).toBe('200');
+    const metrics = await (await fetch(`http://localhost:${one.port}/metrics`)).text();
+    expect(metrics).toContain('\nbedrock_proxy_rates_shared 1\n');
   });
 });

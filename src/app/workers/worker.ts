@@ -75,7 +75,10 @@ function openSeat(role: WorkerRole): WorkerSeat {
     else if (message.kind === 'drain') draining.resolve();
     else if (message.kind === 'end') endNow(message.exitCode);
   });
+  let isLeaving = false;
   process.once('disconnect', () => {
+    // Its port would never open: the primary would have opened it. A connection to a database would keep it alive.
+    if (read === undefined && !isLeaving) process.exit(1);
     draining.resolve();
     rates.close(primaryGone());
     questions.close(primaryGone());
@@ -99,6 +102,7 @@ function openSeat(role: WorkerRole): WorkerSeat {
     onEndNow: (end) => (endNow = end),
     onDrained: (count) => (cutOff = count),
     leave: async () => {
+      isLeaving = true;
       if (!process.connected) return;
       if (read !== undefined) say({ kind: 'reading', reading: read(true) });
       await new Promise<void>((resolve) => say({ kind: 'drained', cutOff }, resolve));

@@ -25,8 +25,10 @@ interface PrintedSetting {
 
 /** Prints them. Throws ERR_BAD_OPTION as `start` does. */
 export function printConfig(input: Flags & { readonly json: boolean }): void {
-  readConfig(input, process.env);
-  const settings = [...OPTION_NAMES.flatMap((name) => describeOption(name, input)), ...describeSecrets()];
+  const { redisUrl } = readConfig(input, process.env);
+  // A REDIS_URL that counts for nothing is another program's.
+  const names = OPTION_NAMES.filter((name) => name !== 'redisUrl' || redisUrl !== undefined);
+  const settings = [...names.flatMap((name) => describeOption(name, input)), ...describeSecrets()];
   if (input.json) return printJson(Object.fromEntries(settings.map(({ name, ...setting }) => [name, setting])));
   const rows = settings.map(({ name, value, from }) => [name, [value].flat().join(' '), from]);
   printData(formatTable(['option', 'value', 'from'], rows));

@@ -5,7 +5,8 @@ import { ProxyError } from '../../lib/errors.ts';
 /** By the first word of what Redis says, and by Node's error codes; the first that matches says it. */
 const TROUBLES: readonly (readonly [pattern: RegExp, what: string, hint: string])[] = [
   [
-    /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ETIMEDOUT|ECONNRESET|EPIPE)$/,
+    // The last ones are the library's own.
+    /^(E(CONNREFUSED|NOTFOUND|AI_AGAIN|HOSTUNREACH|TIMEDOUT|CONNRESET|PIPE)$|Socket |Connection timeout|The client is )/,
     'cannot be reached',
     'Check its URL, and that it runs.',
   ],

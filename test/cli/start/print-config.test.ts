@@ -32,3 +32,13 @@ it('says of each setting where it comes from, the strongest first, and shows no 
   expect(table).toMatch(/^OPTION +VALUE +FROM\nport +4300 +--port\nhost +localhost +default\nregion +eu-west-1 +\//);
   expect((await cli.run(['start', '--print-config', '--port', 'x'], env)).code).toBe(2);
 });
+
+it('shows a Redis that counts rates without its password, and none of another program', async () => {
+  const cli = await openCli();
+  const args = ['start', '--print-config', '--json'];
+  const foreign = await cli.run(args, { REDIS_URL: 'redis://:canary@rails:6379' });
+  expect(JSON.parse(foreign.stdout)).not.toHaveProperty('redis-url');
+  const ours = await cli.run(args, { BEDROCK_PROXY_REDIS_URL: 'rediss://:canary@redis.example:6380' });
+  expect(JSON.parse(ours.stdout)).toMatchObject({ 'redis-url': { value: 'rediss://…@redis.example:6380' } });
+  expect(foreign.stdout + ours.stdout).not.toContain('canary');
+});

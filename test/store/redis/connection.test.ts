@@ -157,6 +157,7 @@ it.each([
   ['OOM command not allowed when used memory > maxmemory', 'Redis has no memory left.'],
   ["NOPERM this user has no permissions to run the 'evalsha' command", 'Redis does not let this user do that.'],
   ['LOADING Redis is loading the dataset in memory', 'Redis is not ready.'],
+  ['Socket closed unexpectedly', 'Redis cannot be reached.'],
   ['ERR something else', 'Redis cannot be used (ERR something else).'],
 ])('says in words what is wrong: %s', (said, message) => {
   expect(toRedisTrouble('redis://there', new Error(said))).toMatchObject({
