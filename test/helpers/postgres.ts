@@ -26,8 +26,8 @@ function findPrograms(): string | undefined {
   return folders.find((folder) => existsSync(join(folder, 'postgres')) && existsSync(join(folder, 'initdb')));
 }
 
-/** PostgreSQL refuses to run as root: then as another user. */
-function findUser(): { readonly uid?: number; readonly gid?: number } {
+/** PostgreSQL and its poolers refuse to run as root: then as another user. */
+export function findPostgresUser(): { readonly uid?: number; readonly gid?: number } {
   if (process.getuid?.() !== 0) return {};
   for (const name of ['postgres', 'nobody']) {
     const [uid, gid] = ['-u', '-g'].map((flag) => Number(spawnSync('id', [flag, name], { encoding: 'utf8' }).stdout));
@@ -96,7 +96,7 @@ export class PostgresServer {
       ['-c', 'exec 3<&0; "$@" </dev/null & p=$!; (cat <&3 >/dev/null; kill -QUIT $p 2>/dev/null) & wait $p', 'sh']
         .concat(join(POSTGRES ?? '', 'postgres'), '-D', join(this.folder, 'data'))
         .concat(settings.flatMap((setting) => ['-c', setting])),
-      { ...findUser(), cwd: this.folder, stdio: ['pipe', 'ignore', 'ignore'] },
+      { ...findPostgresUser(), cwd: this.folder, stdio: ['pipe', 'ignore', 'ignore'] },
     );
     child.unref();
     this.#child = child;
@@ -113,7 +113,7 @@ export class PostgresServer {
     if (child === undefined) return;
     const ended = child.exitCode === null ? once(child, 'exit') : undefined;
     execFileSync(join(POSTGRES ?? '', 'pg_ctl'), ['stop', '-D', join(this.folder, 'data'), '-m', how], {
-      ...findUser(),
+      ...findPostgresUser(),
       cwd: this.folder,
       stdio: 'ignore',
     });
@@ -185,7 +185,7 @@ export async function startPostgres({
   settings = [],
 }: { readonly durable?: boolean; readonly settings?: readonly string[] } = {}): Promise<PostgresServer> {
   const folder = mkdtempSync(join(tmpdir(), 'bedrock-proxy-pg-'));
-  const user = findUser();
+  const user = findPostgresUser();
   if (user.uid !== undefined) chownSync(folder, user.uid, user.gid ?? user.uid);
   execFileSync(
     join(POSTGRES ?? '', 'initdb'),

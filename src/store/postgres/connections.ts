@@ -54,10 +54,14 @@ export class ConnectionMaker {
   async overRoutes<T>(connect: () => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt += 1) {
       const route = this.#routes.current;
+      const sentSettings = this.#sendsSettings;
       try {
         return await connect();
       } catch (error) {
-        if (!this.#learn(error, route) || attempt > this.#routes.size) throw error;
+        const isRefused = error instanceof Error && SETTINGS_REFUSED.test(error.message);
+        if (isRefused) this.#sendsSettings = false;
+        const isWorthAnother = isRefused ? sentSettings : this.#routes.fail(route, error);
+        if (!isWorthAnother || attempt > this.#routes.size) throw error;
       }
     }
   }
@@ -95,14 +99,6 @@ export class ConnectionMaker {
     const route = this.#routeOf.get(client);
     if (route !== undefined) this.#routes.fail(route, error);
     return true;
-  }
-
-  /** What an error says of the way to the database. Returns whether there is something else to try. */
-  #learn(error: unknown, route: DatabaseRoute): boolean {
-    if (!(error instanceof Error && SETTINGS_REFUSED.test(error.message))) return this.#routes.fail(route, error);
-    const isNew = this.#sendsSettings;
-    this.#sendsSettings = false;
-    return isNew;
   }
 
   #makeClientClass(): new () => Client {
