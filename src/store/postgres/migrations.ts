@@ -26,6 +26,12 @@ export const POSTGRES_MIGRATIONS: readonly PostgresMigration[] = [
 /** The lock of whoever changes the schema: "BdPx". */
 const MIGRATION_LOCK = 0x42_64_50_78;
 
+/** For so long somebody else who changes the schema is waited for. */
+const OTHERS_TIMEOUT = '60s';
+/** So long a step waits for a table: who uses it waits behind. */
+const TABLE_TIMEOUT = '5s';
+const MIN_SERVER_VERSION = 130_000;
+
 /** Where everything stands, and the database's clock: what all steps need. */
 const FOUNDATION = `
 CREATE SCHEMA IF NOT EXISTS bedrock_proxy;
@@ -53,23 +59,61 @@ export async function readSchemaVersion(database: Database): Promise<SchemaVersi
   return database.transaction(findVersion);
 }
 
-/** Brings the schema up to date, whoever else does the same at that time. Returns from which version to which. */
-export async function migrate(database: Database): Promise<{ readonly from: number; readonly to: number }> {
-  return database.transaction(async (transaction) => {
-    await transaction.run('SELECT pg_advisory_xact_lock($1)', [MIGRATION_LOCK]);
-    const found = await findVersion(transaction);
-    const to = POSTGRES_MIGRATIONS.length;
-    if (found !== undefined) refuseNewer(database, found);
-    const from = found?.version ?? 0;
-    if (from >= to) return { from, to: from };
-    if (found === undefined) await transaction.run(FOUNDATION);
-    if (from === 0) await transaction.run(CLOCK);
-    for (const { sql } of POSTGRES_MIGRATIONS.slice(from)) await transaction.run(sql);
-    await transaction.run('UPDATE bedrock_proxy.schema_version SET version = $1, compatible_from = $2', [
-      to,
-      POSTGRES_MIGRATIONS.at(-1)?.compatibleFrom ?? to,
-    ]);
-    return { from, to };
+/**
+ * Brings the schema up to date, whoever else does the same at that time. Returns from which version to which. If there
+ * is nothing to do, whoever may read will do. `steps`: what this program knows.
+ */
+export async function migrate(
+  database: Database,
+  steps: readonly PostgresMigration[] = POSTGRES_MIGRATIONS,
+): Promise<{ readonly from: number; readonly to: number }> {
+  const found = await readSchemaVersion(database);
+  if (found !== undefined && found.version >= steps.length) {
+    refuseNewer(database, found, steps.length);
+    return { from: found.version, to: found.version };
+  }
+  return database.transaction((transaction) => migrateIn(transaction, database, steps), { timeoutMs: 0 });
+}
+
+async function migrateIn(
+  transaction: Transaction,
+  database: Database,
+  steps: readonly PostgresMigration[],
+): Promise<{ readonly from: number; readonly to: number }> {
+  await transaction.run(`SET LOCAL lock_timeout = '${OTHERS_TIMEOUT}'`);
+  await transaction.run('SELECT pg_advisory_xact_lock($1)', [MIGRATION_LOCK]);
+  await transaction.run(`SET LOCAL lock_timeout = '${TABLE_TIMEOUT}'`);
+  const found = await findVersion(transaction);
+  if (found !== undefined) refuseNewer(database, found, steps.length);
+  else await requireServer(transaction, database);
+  const from = found?.version ?? 0;
+  if (from >= steps.length) return { from, to: from };
+  if (found === undefined) await transaction.run(FOUNDATION + CLOCK);
+  for (const { sql } of steps.slice(from)) await transaction.run(sql);
+  const compatibleFrom = Math.max(...steps.map((step) => step.compatibleFrom));
+  await transaction.run('UPDATE bedrock_proxy.schema_version SET version = $1, compatible_from = $2', [
+    steps.length,
+    compatibleFrom,
+  ]);
+  return { from, to: steps.length };
+}
+
+/** Throws ERR_STORE_UNAVAILABLE if our tables cannot be made there. */
+async function requireServer(transaction: Transaction, { shownUrl }: Database): Promise<void> {
+  const [server] = await transaction.run<{ version: number; encoding: string; name: string }>(
+    `SELECT current_setting('server_version_num')::int AS version, current_setting('server_version') AS name,
+       current_setting('server_encoding') AS encoding`,
+  );
+  if (server === undefined || server.version < MIN_SERVER_VERSION) {
+    throw new ProxyError('ERR_STORE_UNAVAILABLE', `The database is PostgreSQL ${server?.name}, which is too old.`, {
+      hint: `Use PostgreSQL ${Math.floor(MIN_SERVER_VERSION / 10_000)} or newer.`,
+      detail: shownUrl,
+    });
+  }
+  if (server.encoding === 'UTF8') return;
+  throw new ProxyError('ERR_STORE_UNAVAILABLE', `The database has the encoding ${server.encoding}.`, {
+    hint: 'Make one with UTF8: createdb --encoding UTF8 --template template0 <name>',
+    detail: shownUrl,
   });
 }
 
@@ -77,8 +121,8 @@ export async function migrate(database: Database): Promise<{ readonly from: numb
 export function refuseNewer(
   { shownUrl }: Pick<Database, 'shownUrl'>,
   { version, compatibleFrom }: SchemaVersion,
+  known = POSTGRES_MIGRATIONS.length,
 ): void {
-  const known = POSTGRES_MIGRATIONS.length;
   if (known >= compatibleFrom) return;
   throw new ProxyError(
     'ERR_STORE_UNAVAILABLE',
