@@ -14,6 +14,7 @@ import type { FileOptions } from '../store/sqlite/file.ts';
 import type { SpillOptions } from '../store/spill/spill.ts';
 import { printTalk } from './print.ts';
 import { readKeyNames } from '../store/sqlite/key-names.ts';
+import { parseDatabaseUrl } from '../store/postgres/url.ts';
 import { openSqliteStore } from '../store/sqlite/store.ts';
 
 /** How a store is opened; what is left out is what most commands need. */
@@ -58,8 +59,8 @@ async function openPostgres(
 }
 
 /** Where rows wait that the database does not take. Each has a folder: they must not get into another one. */
-function spillPlace({ folder, shown }: PostgresLocation): Pick<SpillOptions, 'path' | 'space' | 'pid'> {
-  const name = shown.replace(/^[^:]*:\/\/([^@/]*@)?/, '').replace(/\?.*$/s, '');
+function spillPlace({ folder, url }: PostgresLocation): Pick<SpillOptions, 'path' | 'space' | 'pid'> {
+  const name = parseDatabaseUrl(url).shownUrl.replace(/^.*@/, '');
   const hash = createHash('sha256').update(name).digest('hex').slice(0, 12);
   return { path: join(folder, `spill-${hash}`), space: thisProcessSpace(Date.now()), pid: process.pid };
 }
