@@ -12,7 +12,7 @@ import type { Budget } from '../../src/domain/key.ts';
 import type { LedgerRow } from '../../src/domain/ledger.ts';
 import type { Store } from '../../src/domain/store.ts';
 import { aBudget, aKeyRow, aLedgerRow, aReservation } from '../helpers/store-rows.ts';
-import { type StorePlace, STORES } from './stores.ts';
+import { describeStores, type StorePlace } from './stores.ts';
 
 let place: StorePlace;
 let store: Store;
@@ -52,7 +52,7 @@ const spent = (totalNanoUsd: number, reservedNanoUsd = 0): KeySpend => ({
 /** For a reservation that is made at this moment. */
 const now = (): { readonly nowMs: number } => ({ nowMs: place.now() });
 
-describe.each(STORES)('$name', ({ create, keyAgeMs }) => {
+describeStores(({ create, keyAgeMs }) => {
   beforeEach(async () => {
     place = await create();
     store = await place.open();

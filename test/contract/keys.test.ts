@@ -7,7 +7,7 @@ import type { KeyChanges, KeyPolicy, NewVirtualKeyRow, VirtualKeyRow } from '../
 import type { Store } from '../../src/domain/store.ts';
 import { failureOf } from '../helpers/failure.ts';
 import { aKeyRow } from '../helpers/store-rows.ts';
-import { type StorePlace, STORES } from './stores.ts';
+import { describeStores, type StorePlace } from './stores.ts';
 
 const ALL_LIMITS: KeyPolicy = {
   models: ['anthropic.*', 'amazon.nova-*'],
@@ -61,7 +61,7 @@ function withBudget(limitNanoUsd: number, windowMs: number | undefined): KeyPoli
   return { ...EMPTY_POLICY, budget: { limitNanoUsd, windowMs, anchorMs: 0 } };
 }
 
-describe.each(STORES)('$name', ({ create, keyAgeMs }) => {
+describeStores(({ create, keyAgeMs }) => {
   beforeEach(async () => {
     place = await create();
     store = await place.open();

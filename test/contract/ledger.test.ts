@@ -4,7 +4,7 @@ import { EMPTY_POLICY } from '../../src/keys/limits.ts';
 import type { LedgerFilter, LedgerRow } from '../../src/domain/ledger.ts';
 import type { Store } from '../../src/domain/store.ts';
 import { aLedgerRow } from '../helpers/store-rows.ts';
-import { type StorePlace, STORES } from './stores.ts';
+import { describeStores, type StorePlace } from './stores.ts';
 
 let place: StorePlace;
 let store: Store;
@@ -19,7 +19,7 @@ async function idsOf(filter: LedgerFilter, page = ALL): Promise<string[]> {
   return (await store.readLedger(filter, page)).map(({ id }) => id);
 }
 
-describe.each(STORES)('$name', ({ create }) => {
+describeStores(({ create }) => {
   beforeEach(async () => {
     place = await create();
     store = await place.open();

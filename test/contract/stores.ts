@@ -3,7 +3,7 @@
  * this folder.
  */
 import { join } from 'node:path';
-import { afterAll, onTestFinished } from 'vitest';
+import { afterAll, describe, onTestFinished } from 'vitest';
 import { MAX_KEY_AGE_MS, MAX_SHARED_KEY_AGE_MS, type Store } from '../../src/domain/store.ts';
 import { openPostgresStore, type PostgresOptions } from '../../src/store/postgres/store.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
@@ -77,11 +77,17 @@ const postgres = (name: string, options: PostgresOptions): StoreUnderTest => ({
 
 afterAll(stopSharedPostgres);
 
-/** The stores that the suite is run against. */
-export const STORES: readonly StoreUnderTest[] = [
+const STORES: readonly StoreUnderTest[] = [
   sqlite('SQLite', {}),
   sqlite('SQLite, as a server has it', { threads: true, writesBeforeWriter: 0, onProblem: () => {} }),
-  ...(POSTGRES === undefined
-    ? []
-    : [postgres('PostgreSQL', {}), postgres('PostgreSQL, as a server has it', { keyWatch: { staleMs: 30_000 } })]),
+  postgres('PostgreSQL', {}),
+  postgres('PostgreSQL, as a server has it', { keyWatch: { staleMs: 30_000 } }),
 ];
+
+/** Runs the suite against each store; one whose programs this machine does not have is named as skipped. */
+export function describeStores(suite: (store: StoreUnderTest) => void): void {
+  for (const store of STORES) {
+    const isMissing = store.name.startsWith('PostgreSQL') && POSTGRES === undefined;
+    describe.skipIf(isMissing)(store.name, () => suite(store));
+  }
+}

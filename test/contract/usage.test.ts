@@ -5,7 +5,7 @@ import type { LedgerRow, UsageGroup, UsageGrouping } from '../../src/domain/ledg
 import type { Store } from '../../src/domain/store.ts';
 import { sortGroups, sumOf } from '../helpers/plain-usage.ts';
 import { aLedgerRow } from '../helpers/store-rows.ts';
-import { type StorePlace, STORES } from './stores.ts';
+import { describeStores, type StorePlace } from './stores.ts';
 
 const DAY_MS = 86_400_000;
 const GROUPINGS: readonly UsageGrouping[] = [
@@ -85,7 +85,7 @@ const someRow = fc
   })
   .map((fields) => aLedgerRow({ ...fields, principal: fields.keyId === undefined ? 'master' : 'key' }));
 
-describe.each(STORES)('$name', ({ create }) => {
+describeStores(({ create }) => {
   async function storeWith(rows: readonly LedgerRow[]): Promise<Store> {
     const place: StorePlace = await create();
     const store = await place.open();

@@ -19,11 +19,15 @@ export const POSTGRES = findPrograms();
 
 function findPrograms(): string | undefined {
   const folders = [
-    ...globSync('/usr/lib/postgresql/*/bin').toSorted().toReversed(),
-    ...globSync('/opt/homebrew/opt/postgresql*/bin'),
+    ...newestFirst(globSync(['/usr/lib/postgresql/*/bin', '/usr/pgsql-*/bin'])),
+    ...newestFirst(globSync('/opt/homebrew/opt/postgresql*/bin')),
     ...(process.env['PATH'] ?? '').split(delimiter),
   ];
   return folders.find((folder) => existsSync(join(folder, 'postgres')) && existsSync(join(folder, 'initdb')));
+}
+
+function newestFirst(folders: readonly string[]): string[] {
+  return folders.toSorted((a, b) => b.localeCompare(a, 'en', { numeric: true }));
 }
 
 /** PostgreSQL and its poolers refuse to run as root: then as another user. */
