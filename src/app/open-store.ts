@@ -25,6 +25,8 @@ export interface StoreOptions extends FileOptions {
   readonly migrates?: boolean;
   /** Of a server on PostgreSQL: how long keys are used as they were last known while the database is away. */
   readonly staleKeysMs?: number;
+  /** To PostgreSQL. */
+  readonly maxConnections?: number;
 }
 
 /**
@@ -42,12 +44,20 @@ export async function openStore(database: DatabaseLocation, options: StoreOption
 
 async function openPostgres(
   database: PostgresLocation,
-  { sealing, migrates = false, threads = false, staleKeysMs: staleMs, onProblem = () => {} }: StoreOptions,
+  {
+    sealing,
+    migrates = false,
+    threads = false,
+    staleKeysMs: staleMs,
+    maxConnections,
+    onProblem = () => {},
+  }: StoreOptions,
 ): Promise<Store> {
   const secret = sealing && findServerSecret(database, sealing.saltKey);
   const { openPostgresStore } = await import('../store/postgres/store.ts');
   const opening = openPostgresStore(database.url, {
     migrates,
+    maxConnections,
     keyWatch: staleMs === undefined ? undefined : { staleMs },
     spill: threads ? { ...spillPlace(database), onProblem, tell: printTalk } : undefined,
     secretFingerprint: secret && fingerprintSecret(secret),

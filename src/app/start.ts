@@ -85,6 +85,7 @@ export async function start(config: Config, { seat, announce, hotKeys }: StartOp
     migrates: true,
     sealing: config,
     staleKeysMs: config.staleKeysMs,
+    maxConnections: config.dbConnections,
   });
   let upstreams: LiveUpstreams | undefined;
   let rates: OpenRates | undefined;

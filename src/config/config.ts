@@ -110,6 +110,8 @@ export interface Config extends InspectConfig, CacheDoctorConfig, RatesConfig {
   readonly database: DatabaseLocation;
   /** How long keys are used as they were last known while the database cannot be reached. */
   readonly staleKeysMs: number;
+  /** To PostgreSQL, for requests; those that watch keys and count rates come besides. */
+  readonly dbConnections: number;
   /** Of this user, whichever the database is. */
   readonly dataFolder: string;
   readonly masterKey: string | undefined;
@@ -199,6 +201,7 @@ export function readConfig(flags: Flags, environment: Environment): Config {
     awsAuthRefresh: parseCommand(read('awsAuthRefresh')),
     database: readDatabaseLocation(flags, environment),
     staleKeysMs: parseInteger(present(read('staleKeys')), 0, 86_400) * 1000,
+    dbConnections: parseInteger(present(read('dbConnections')), 1, 1000),
     dataFolder: userDataFolder(environment, process.platform),
     masterKey: readMasterKey(environment),
     saltKey: readSaltKey(environment),

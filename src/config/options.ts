@@ -93,6 +93,12 @@ export const OPTIONS = {
     default: '30',
     description: 'how long keys are used as last known while a PostgreSQL database is away; 0: not at all',
   },
+  dbConnections: {
+    flag: '--db-connections <number>',
+    env: ['BEDROCK_PROXY_DB_CONNECTIONS'],
+    default: '10',
+    description: 'connections to a PostgreSQL database that requests share, at most; of each worker',
+  },
   offline: {
     flag: '--offline',
     env: ['BEDROCK_PROXY_OFFLINE'],
