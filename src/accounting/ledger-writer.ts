@@ -50,7 +50,7 @@ export interface LedgerOptions {
   /** Rows older than this are deleted; undefined keeps them all. */
   readonly retentionMs: number | undefined;
   /** Beyond it, only rows are written for which money is reserved. */
-  readonly maxStoreBytes?: number;
+  readonly maxStoreBytes?: number | undefined;
 }
 
 /**

@@ -52,6 +52,8 @@ export async function openMeters(
     tickMs: MACHINE_TICKS,
     onProblem,
     retentionMs: ledgerRetentionMs,
+    // The room of a database that is shared is for its administrator to say.
+    maxStoreBytes: config.database.kind === 'postgres' ? Infinity : undefined,
   });
   return {
     loadPrices: lazy(async () => {

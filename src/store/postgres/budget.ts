@@ -7,6 +7,7 @@ import type { Budget, VirtualKeyRow } from '../../domain/key.ts';
 import type { LedgerRow } from '../../domain/ledger.ts';
 import { SQL_COLUMNS } from '../../domain/ledger-columns.ts';
 import { findBudgetWindow } from '../../keys/budget.ts';
+import { MACHINE_TICKS } from '../../lib/clock.ts';
 import { within } from '../../lib/deadline.ts';
 import { findCode } from '../../lib/errno.ts';
 import type { Database, SqlStatement } from './database.ts';
@@ -14,10 +15,15 @@ import { toStorable } from './text.ts';
 
 /** How long whoever reads waits for what is on its way to the database. */
 const SETTLING_TIMEOUT_MS = 500;
+/** What has taken longer is not asked again. */
+const MAX_FIRST_ATTEMPT_MS = 1_000;
 const CANCEL_PAUSE_MS = 1_000;
 const CLOSE_TIMEOUT_MS = 2_000;
 /** What is forgotten of more is charged as lost when its lease ends, never too little. */
 const MAX_UNCERTAIN = 10_000;
+
+/** SQLSTATE, Node's codes, and what the driver says, which gives no codes. */
+const UNCERTAIN = /^(?:08|57P0|ECONNRESET|EPIPE|ETIMEDOUT|Connection terminated|Client |Query read timeout)/;
 
 const STATEMENTS = {
   reserve: {
@@ -128,10 +134,16 @@ export class PostgresBudgets {
 
   /** A broken connection does not tell what became of the statement: it is asked again, and says the same. */
   async #reserve(reservation: NewReservation): Promise<ReserveOutcome> {
+    const beganAtTick = MACHINE_TICKS();
     try {
       return await this.#reserveOnce(reservation);
     } catch (error) {
       if (!isUncertain(error)) throw error;
+      // Nobody waits for it twice.
+      if (MACHINE_TICKS() - beganAtTick > MAX_FIRST_ATTEMPT_MS) {
+        this.#cancelLater(reservation);
+        throw error;
+      }
     }
     try {
       const outcome = await this.#reserveOnce(reservation);
@@ -222,10 +234,9 @@ function toSpend(record: SpendRecord, budget: Budget | undefined, nowMs: number)
   };
 }
 
-/** Neither the database nor the network said that it was not carried out. */
+/** Whether the statement may have been carried out: the connection broke, or was silent. */
 function isUncertain(error: unknown): boolean {
-  const code = findCode(error instanceof Error ? (error.cause ?? error) : error) ?? '';
-  const isRefused = /^(?:ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH)$/.test(code);
-  const isAnswered = /^[0-9FHPX][0-9A-Z]{4}$/.test(code) && !/^(?:08|57P)/.test(code);
-  return !isRefused && !isAnswered;
+  const cause = error instanceof Error ? error.cause : undefined;
+  const signs = [findCode(cause) ?? '', cause instanceof Error ? cause.message : ''];
+  return signs.some((sign) => UNCERTAIN.test(sign));
 }

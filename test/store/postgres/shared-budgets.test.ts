@@ -10,6 +10,7 @@ import { EMPTY_POLICY } from '../../../src/keys/limits.ts';
 import { PostgresBudgets } from '../../../src/store/postgres/budget.ts';
 import { type Database, openDatabase } from '../../../src/store/postgres/database.ts';
 import { openPostgresStore } from '../../../src/store/postgres/store.ts';
+import { toPostgresTrouble } from '../../../src/store/postgres/trouble.ts';
 import { namesAfter, startLedgerProcess } from '../../helpers/ledger-process.ts';
 import { POSTGRES, type PostgresServer, sharedPostgres, stopSharedPostgres } from '../../helpers/postgres.ts';
 import { aBudget, aLedgerRow, aReservation } from '../../helpers/store-rows.ts';
@@ -199,7 +200,7 @@ describe.skipIf(POSTGRES === undefined)('budgets in a database that proxies shar
           if (next?.name !== statement.name) return database.query(statement, values);
           breaks.shift();
           if (next.isCarriedOut) await database.query(statement, values);
-          throw Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' });
+          throw toPostgresTrouble(url, new Error('Connection terminated unexpectedly'));
         },
       });
       budgets = new PostgresBudgets(broken, 'me');
