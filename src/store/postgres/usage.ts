@@ -11,7 +11,7 @@ import type {
   UsageSums,
   UsageTotals,
 } from '../../domain/ledger.ts';
-import type { Database, SqlParameter, SqlStatement } from './database.ts';
+import type { Database, SqlParameter, SqlStatement, Transaction } from './database.ts';
 import { BoundValues, toLedgerConditions, toTimes } from './ledger-filter.ts';
 import {
   DAY_MS,
@@ -96,16 +96,16 @@ export class PostgresUsage {
   }
 
   async #sumNow(query: UsageQuery): Promise<UsageSums> {
-    const records = await this.#database.transaction(async (transaction) => {
+    const work = async (transaction: Transaction): Promise<GroupRecord[]> => {
       // One snapshot of sums and rows. Compiled, the statement is not quicker.
       await transaction.run('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY');
       const [end] = await transaction.run<{ sequence: number }>(
-        `SELECT sequence, set_config('statement_timeout', '${REPORT_TIMEOUT_MS}', true), set_config('jit', 'off', true)
-           FROM bedrock_proxy.usage_end`,
+        `SELECT sequence, set_config('jit', 'off', true) FROM bedrock_proxy.usage_end`,
       );
       const { text, values } = toReport(query, end?.sequence ?? 0);
       return transaction.run<GroupRecord>(text, values);
-    });
+    };
+    const records = await this.#database.transaction(work, { timeoutMs: REPORT_TIMEOUT_MS });
     return toSums(records, query.by);
   }
 }

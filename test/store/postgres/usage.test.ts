@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { LedgerFilter, LedgerRow, UsageGroup, UsageGrouping } from '../../../src/domain/ledger.ts';
 import type { Store } from '../../../src/domain/store.ts';
+import { openDatabase } from '../../../src/store/postgres/database.ts';
 import { openPostgresStore } from '../../../src/store/postgres/store.ts';
+import { PostgresUsage } from '../../../src/store/postgres/usage.ts';
 import { openSqliteStore } from '../../../src/store/sqlite/store.ts';
 import { POSTGRES, type PostgresServer, sharedPostgres, stopSharedPostgres } from '../../helpers/postgres.ts';
 import { sumOf } from '../../helpers/plain-usage.ts';
@@ -144,6 +146,21 @@ describe.skipIf(POSTGRES === undefined)('usage in PostgreSQL', () => {
     expect([await labelOf('vk_a'), await labelOf('vk_b')]).toEqual(['second', 'last']);
     await run('SELECT bedrock_proxy.sum_up(100, 0)');
     expect([await labelOf('vk_a'), await labelOf('vk_b')]).toEqual(['second', 'last']);
+  });
+
+  it('may take longer than other statements', async () => {
+    const server = await sharedPostgres();
+    const url = await server.createDatabase({ migrated: true });
+    const name = new URL(url).pathname.slice(1);
+    const database = openDatabase(url, { statementTimeoutMs: 50 });
+    onTestFinished(() => database.close());
+    const locked = server.run('BEGIN; LOCK TABLE bedrock_proxy.ledger; SELECT pg_sleep(0.5); COMMIT', name);
+    const locks = `SELECT FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted
+      AND relation = 'bedrock_proxy.ledger'::regclass`;
+    await expect.poll(() => server.run(locks, name)).toHaveLength(1);
+    const { total } = await new PostgresUsage(database).sum({ filter: {}, by: ['key'] });
+    expect(total).toEqual(sumOf([]));
+    await locked;
   });
 
   it('is of one moment, whatever is settled, replaced and summed in advance meanwhile', async () => {
