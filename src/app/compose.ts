@@ -17,6 +17,7 @@ import { ProxyError } from '../lib/errors.ts';
 import { unlessAborted } from '../lib/deadline.ts';
 import { lazy } from '../lib/lazy.ts';
 import { timeOrderedId } from '../lib/time-ordered-id.ts';
+import { networkCheck } from '../lib/networks.ts';
 import { openRecord } from '../domain/request-record.ts';
 import type { PriceBook } from '../pricing/cost.ts';
 import type { Ledger, LedgerState } from '../accounting/ledger-writer.ts';
@@ -120,7 +121,8 @@ export interface SharedParts {
 export async function composeServer(dependencies: ServerDependencies): Promise<RunningServer> {
   const { config, store, version, metrics, loadPrices, shared } = dependencies;
   const { masterKey } = config;
-  const failures = createFailureLimit(MACHINE_TICKS, undefined, shared?.tellFailure);
+  const isTrustedProxy = networkCheck(config.trustedProxies);
+  const failures = createFailureLimit(MACHINE_TICKS, undefined, shared?.tellFailure, isTrustedProxy);
   shared?.onFailure((origin) => failures.noteElsewhere(origin));
   const secret = openServerSecret(config);
   const { inspector } = dependencies;

@@ -72,36 +72,46 @@ export interface FailureOrigin {
 
 /**
  * Counts from nothing. `wait` resolves early if the client leaves, and never rejects. `onCounted` is told what was
- * counted here, for `noteElsewhere` of the others.
+ * counted here, for `noteElsewhere` of the others. What a trusted proxy brings counts as if through a tunnel.
  */
 export function createFailureLimit(
   tickMs: MonotonicClock,
   wait = waitForClient,
   onCounted: (origin: FailureOrigin) => void = () => {},
+  isTrustedProxy: (address: string) => boolean = () => false,
 ): FailureLimit {
-  return new CountedFailures(tickMs, wait, onCounted);
+  return new CountedFailures({ tickMs, wait, onCounted, isTrustedProxy });
+}
+
+interface FailureOptions {
+  readonly tickMs: MonotonicClock;
+  readonly wait: typeof waitForClient;
+  readonly onCounted: (origin: FailureOrigin) => void;
+  readonly isTrustedProxy: (address: string) => boolean;
 }
 
 /** State: failures by address, how many responses wait, and who has shown the master key. */
 class CountedFailures implements FailureLimit {
   readonly #wait: typeof waitForClient;
   readonly #onCounted: (origin: FailureOrigin) => void;
+  readonly #isTrustedProxy: (address: string) => boolean;
   readonly #own: LeakyBuckets;
   readonly #shared: LeakyBuckets;
   readonly #owners = new Set<string>();
   #waiting = 0;
 
-  constructor(tickMs: MonotonicClock, wait: typeof waitForClient, onCounted: (origin: FailureOrigin) => void) {
+  constructor({ tickMs, wait, onCounted, isTrustedProxy }: FailureOptions) {
     const limits = { leakMs: REFILL_MS, maxNames: MAX_ADDRESSES };
     this.#own = new LeakyBuckets(tickMs, limits);
     this.#shared = new LeakyBuckets(tickMs, limits);
     this.#wait = wait;
     this.#onCounted = onCounted;
+    this.#isTrustedProxy = isTrustedProxy;
   }
 
   check(client: FailureClient): void {
     if (this.#own.size === 0) return;
-    const { own } = originOf(client);
+    const { own } = this.#originOf(client);
     if (own === undefined) return;
     const failures = this.#own.level(own);
     if (Math.ceil(failures) >= BURST) throw tooMany(failures);
@@ -109,7 +119,7 @@ class CountedFailures implements FailureLimit {
 
   async note(error: unknown, client: FailureClient): Promise<unknown> {
     if (!(error instanceof ProxyError) || !FAILURES.has(error.code)) return error;
-    const origin = originOf(client);
+    const origin = this.#originOf(client);
     const failures = this.#count(origin);
     this.#onCounted(origin);
     if (failures <= BURST) return error;
@@ -126,6 +136,13 @@ class CountedFailures implements FailureLimit {
     this.#count(origin);
   }
 
+  #originOf(client: Pick<FailureClient, 'peerAddress' | 'headers'>): FailureOrigin {
+    const from = findClientAddress(client, this.#isTrustedProxy);
+    if (from.kind === 'local') return { own: undefined, shared: 'local' };
+    const own = `${from.via} ${networkOf(from.address)}`;
+    return { own, shared: from.via === 'tunnel' ? 'tunnel' : undefined };
+  }
+
   #count({ own, shared }: FailureOrigin): number {
     const byAddress = own === undefined ? 0 : this.#own.count(own);
     const together = shared === undefined ? 0 : this.#shared.count(shared);
@@ -133,7 +150,7 @@ class CountedFailures implements FailureLimit {
   }
 
   noteMaster(client: Pick<FailureClient, 'peerAddress' | 'headers'>): void {
-    const { own, shared } = originOf(client);
+    const { own, shared } = this.#originOf(client);
     if (own === undefined || shared === undefined) return;
     this.#owners.delete(own);
     this.#owners.add(own);
@@ -143,17 +160,10 @@ class CountedFailures implements FailureLimit {
 
   isFull(client: Pick<FailureClient, 'peerAddress' | 'headers'>): boolean {
     if (this.#waiting < MAX_WAITING) return false;
-    const { own, shared } = originOf(client);
+    const { own, shared } = this.#originOf(client);
     if (own !== undefined && this.#owners.has(own)) return false;
     return shared !== undefined && this.#shared.level(shared) >= BURST;
   }
-}
-
-function originOf(client: Pick<FailureClient, 'peerAddress' | 'headers'>): FailureOrigin {
-  const from = findClientAddress(client);
-  if (from.kind === 'local') return { own: undefined, shared: 'local' };
-  const own = `${from.via} ${networkOf(from.address)}`;
-  return { own, shared: from.via === 'tunnel' ? 'tunnel' : undefined };
 }
 
 async function waitForClient(waitMs: number, signal: AbortSignal): Promise<void> {

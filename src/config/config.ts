@@ -7,6 +7,7 @@ import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { ProxyError } from '../lib/errors.ts';
 import { isLoopbackName } from '../lib/loopback.ts';
+import { isNetwork } from '../lib/networks.ts';
 import {
   badOption,
   CONFIG_FILES,
@@ -161,6 +162,8 @@ export interface Config extends InspectConfig, CacheDoctorConfig, RatesConfig {
   readonly shutdownDelayMs: number;
   readonly allowedHosts: readonly string[];
   readonly allowedOrigins: readonly string[];
+  /** Addresses and networks of load balancers on other machines. */
+  readonly trustedProxies: readonly string[];
   /** The owner's own prices. */
   readonly pricesFile: string | undefined;
   /**
@@ -232,6 +235,7 @@ export function readConfig(flags: Flags, environment: Environment): Config {
     shutdownDelayMs: parseInteger(present(read('shutdownDelay')), 0, 3_600) * 1000,
     allowedHosts: readList('allowedHost', flags, environment).map(parseHostName),
     allowedOrigins: readList('allowedOrigin', flags, environment).map(parseOrigin),
+    trustedProxies: readList('trustedProxy', flags, environment).map(parseNetwork),
     pricesFile: parseFilePath(read('prices')),
     ...readCacheDoctorConfig(flags, environment),
     assumedOutputTokens: parseTokens(read('assumedOutput')),
@@ -396,6 +400,11 @@ function parseHostName(setting: Setting): string {
 
 function isHostName(value: string): boolean {
   return /^[a-z0-9._-]+$/i.test(value) || isIP(value) !== 0;
+}
+
+function parseNetwork(setting: Setting): string {
+  if (isNetwork(setting.value)) return setting.value;
+  throw badOption(setting, 'must be an address or a network such as 10.0.0.0/8');
 }
 
 function parseOrigin(setting: Setting): string {

@@ -291,6 +291,12 @@ export const OPTIONS = {
     description: 'another host name to answer to',
     repeatable: true,
   },
+  trustedProxy: {
+    flag: '--trusted-proxy <address>',
+    env: ['BEDROCK_PROXY_TRUSTED_PROXY'],
+    description: 'address or network (10.0.0.0/8) of a load balancer that names its clients in X-Forwarded-For',
+    repeatable: true,
+  },
   allowedOrigin: {
     flag: '--allowed-origin <origin>',
     env: ['BEDROCK_PROXY_ALLOWED_ORIGIN'],

@@ -1,5 +1,6 @@
 import { monotonicClock } from '../../src/lib/clock.ts';
 import { expect, it } from 'vitest';
+import { networkCheck } from '../../src/lib/networks.ts';
 import { createFailureLimit, type FailureClient, type FailureLimit } from '../../src/auth/failure-limit.ts';
 import { findMasterKeyFor, findMasterToken } from '../../src/auth/master-key.ts';
 import { ProxyError } from '../../src/lib/errors.ts';
@@ -12,6 +13,7 @@ const at = (peerAddress: string, ...headers: FailureClient['headers']): FailureC
   headers,
   signal: new AbortController().signal,
 });
+const behind = (peer: string, addresses: string): FailureClient => at(peer, ['X-Forwarded-For', addresses]);
 const through = (address: string): FailureClient => at('127.0.0.1', ['X-Forwarded-For', address]);
 
 /** Its clock stands still, and those who wait do so until the test ends it. */
@@ -201,4 +203,21 @@ it('remembers a bounded number of addresses', async () => {
     await limit.note(WRONG_KEY, at(`11.${host >> 16}.${(host >> 8) & 255}.${host & 255}`));
   }
   expect(() => limit.check(at('10.0.0.9'))).not.toThrow();
+});
+
+it('counts by client what a trusted load balancer on another machine brings, and no other machine does', async () => {
+  const networks = networkCheck(['10.1.0.0/16']);
+  const limit = createFailureLimit(
+    monotonicClock(() => 1_000_000),
+    async () => {},
+    () => {},
+    networks,
+  );
+  // The client may have made up the first one; the last one is a load balancer as well.
+  await fail(limit, behind('::ffff:10.1.2.3', '198.51.100.1, 203.0.113.9, 10.1.9.9'), 60);
+  expect(() => limit.check(behind('10.1.2.4', '203.0.113.9'))).toThrow(TOO_MANY);
+  expect(() => limit.check(behind('10.1.2.3', '203.0.113.10'))).not.toThrow();
+  await fail(limit, behind('10.2.0.1', '203.0.113.20'), 60);
+  expect(() => limit.check(behind('10.2.0.1', '203.0.113.21'))).toThrow(TOO_MANY);
+  expect(() => limit.check(behind('10.1.2.3', '203.0.113.20'))).not.toThrow();
 });
