@@ -1,6 +1,6 @@
 /**
  * The way to a counter in another process or on another machine: how long it is waited for, and when it is left alone
- * because it did not respond. While it is, nobody waits: one step a second finds out whether it is back.
+ * because it did not respond. While it is, one step a second finds out whether it is back, and is not waited for long.
  */
 import type { MonotonicClock } from '../lib/clock.ts';
 import { within } from '../lib/deadline.ts';
@@ -8,6 +8,8 @@ import { ProxyError, toProxyError } from '../lib/errors.ts';
 
 /** How long one step may take; a server that is near takes a millisecond, and more if thousands ask at once. */
 const STEP_TIMEOUT_MS = 5_000;
+/** The same of a step that finds out whether the counter is back. */
+const PROBE_TIMEOUT_MS = 250;
 /** How long a counter is left alone that did not respond. */
 const RETRY_MS = 1_000;
 
@@ -44,13 +46,15 @@ export class CounterAccess {
    */
   async ask<T extends object>(step: () => Promise<T>, onLate: (late: T) => void = () => {}): Promise<T | undefined> {
     const nowMs = this.#tickMs();
+    let timeoutMs = this.#stepTimeoutMs;
     if (this.#lost !== undefined) {
+      timeoutMs = Math.min(timeoutMs, PROBE_TIMEOUT_MS);
       if (nowMs < this.#lost.retryAtMs) return undefined;
       this.#lost.retryAtMs = nowMs + RETRY_MS;
     }
     try {
       const asked = step();
-      const found = await within(this.#stepTimeoutMs, asked);
+      const found = await within(timeoutMs, asked);
       if (found !== undefined) {
         this.#wasThere(nowMs);
         return found;

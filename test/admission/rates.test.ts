@@ -176,6 +176,29 @@ describe.for(RATES)('rates counted by $name', ({ isMissing, create }) => {
   });
 });
 
+describe.for(RATES.filter(({ name }) => name !== 'this process'))('slots in $name', ({ isMissing, create }) => {
+  it.skipIf(isMissing)(
+    'come free after half a minute if nobody renews them, and are kept as long as somebody does',
+    async () => {
+      const { rates, advance, renew, openOther } = await create();
+      const killed = await openOther();
+      await killed.enter('vk_a', atATime(2));
+      const living = await rates.enter('vk_a', atATime(2));
+      for (let count = 0; count < 2; count += 1) {
+        await advance(14_000);
+        await renew();
+        expect(await failureOf(() => rates.enter('vk_a', atATime(2)))).toMatchObject({ code: 'ERR_TOO_MANY_PARALLEL' });
+      }
+      await advance(3_000);
+      const next = await rates.enter('vk_a', atATime(2));
+      expect(await failureOf(() => rates.enter('vk_a', atATime(2)))).toMatchObject({ code: 'ERR_TOO_MANY_PARALLEL' });
+      living.finish(0);
+      next.finish(0);
+      await rates.enter('vk_a', atATime(1));
+    },
+  );
+});
+
 describe('rates that this process counts', () => {
   it('are kept if a limit is set or changed in the middle', () => {
     const { rates } = openHere();

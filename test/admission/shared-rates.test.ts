@@ -7,30 +7,20 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { createRateLimits, NO_RATE_LIMITS, type RatePolicy } from '../../src/admission/rates.ts';
+import { createRateLimits, NO_RATE_LIMITS, type RateGrant, type RatePolicy } from '../../src/admission/rates.ts';
 import { createSharedRates, type RateCounter, type SharedRates } from '../../src/admission/shared-rates.ts';
 import { MACHINE_TICKS } from '../../src/lib/clock.ts';
-import type { ProxyError } from '../../src/lib/errors.ts';
+import { ProxyError } from '../../src/lib/errors.ts';
 import { openPostgresRates } from '../../src/store/postgres/rates.ts';
 import { openRedisRates } from '../../src/store/redis/rates.ts';
 import { failureOf } from '../helpers/failure.ts';
-import {
-  POSTGRES,
-  type PostgresServer,
-  removePostgres,
-  startPostgres,
-  stopSharedPostgres,
-} from '../helpers/postgres.ts';
-import { REDIS, type RedisServer, startRedis, stopSharedRedis } from '../helpers/redis.ts';
-import { RATES } from './rate-places.ts';
+import { POSTGRES, type PostgresServer, removePostgres, startPostgres } from '../helpers/postgres.ts';
+import { REDIS, type RedisServer, startRedis } from '../helpers/redis.ts';
 import { take } from './take-rates.ts';
 
 const SCRIPT = fileURLToPath(new URL('../helpers/count-rates.ts', import.meta.url));
 const perMinute = (requestsPerMinute: number): RatePolicy => ({ ...NO_RATE_LIMITS, requestsPerMinute });
 const atATime = (maxParallel: number): RatePolicy => ({ ...NO_RATE_LIMITS, maxParallel });
-
-afterAll(stopSharedRedis);
-afterAll(stopSharedPostgres);
 
 /** A server of this file, which its tests kill. */
 interface Server {
@@ -86,6 +76,18 @@ async function openProxy(server: Server, url: string, fallback: 'local' | 'refus
   return { rates, told };
 }
 
+/** Asks again as long as all slots are taken. */
+async function untilEntered(rates: SharedRates, policy: RatePolicy): Promise<RateGrant> {
+  for (;;) {
+    try {
+      return await rates.enter('vk_a', policy);
+    } catch (error) {
+      if (!(error instanceof ProxyError) || error.code !== 'ERR_TOO_MANY_PARALLEL') throw error;
+      await new Promise(setImmediate);
+    }
+  }
+}
+
 interface Counting {
   readonly go: () => Promise<string>;
   readonly kill: () => Promise<void>;
@@ -133,6 +135,42 @@ describe.for([
     const { rates } = await openProxy(server, url);
     expect(await failureOf(() => rates.enter('vk_a', atATime(36)))).toMatchObject({ code: 'ERR_TOO_MANY_PARALLEL' });
     await Promise.all(processes.map(({ kill }) => kill()));
+  });
+
+  test('never hold more slots than there are, and give back exactly what they took', async () => {
+    const url = await server.prepare();
+    const proxies = await Promise.all(Array.from({ length: 3 }, () => openProxy(server, url, 'refuse')));
+    const policy = { requestsPerMinute: 10_000, tokensPerMinute: 1_000_000, maxParallel: 5 };
+    const seen = { held: 0, most: 0, requests: 0, tokens: 0 };
+    const work = async ({ rates }: TestProxy, lane: number): Promise<void> => {
+      for (let count = 0; count < 12; count += 1) {
+        const grant = await untilEntered(rates, policy);
+        seen.held += 1;
+        seen.most = Math.max(seen.most, seen.held);
+        await grant.addTokens(policy, 10);
+        if (count % 3 === 0) await Promise.race([rates.renew(), new Promise(setImmediate)]);
+        seen.held -= 1;
+        if (count % 4 === 0) grant.undo();
+        else {
+          seen.requests += 1;
+          seen.tokens += lane;
+          grant.finish(lane);
+        }
+      }
+    };
+    // What they use is less than the estimate, or more.
+    await Promise.all(proxies.flatMap((proxy) => [1, 7, 10, 13, 19].map((lane) => work(proxy, lane))));
+    for (const { rates, told } of proxies) {
+      await rates.untilSettled();
+      expect(told).toEqual([]);
+    }
+    expect(seen.most).toBe(5);
+    const [{ rates } = await openProxy(server, url)] = proxies;
+    const full = await failureOf(() => rates.enter('vk_a', perMinute(1)));
+    expect(full.message).toContain(`it sent ${seen.requests} in the last one`);
+    const used = await failureOf(() => take(rates, 'vk_a', { ...NO_RATE_LIMITS, tokensPerMinute: 1 }, 1));
+    expect(used.message).toContain(`; ${seen.tokens} count for the last one`);
+    await rates.enter('vk_a', atATime(1));
   });
 
   test('say nothing of keys without limits, and nothing of what is not limited', async () => {
@@ -210,27 +248,4 @@ describe.for([
     await vi.waitFor(async () => (await rates.enter('vk_a', perMinute(3))).finish(0), { timeout: 10_000 });
     expect(told).toEqual([expect.any(String), 'back']);
   });
-});
-
-describe.for(RATES.filter(({ name }) => name !== 'this process'))('slots in $name', ({ isMissing, create }) => {
-  it.skipIf(isMissing)(
-    'come free after half a minute if nobody renews them, and are kept as long as somebody does',
-    async () => {
-      const { rates, advance, renew, openOther } = await create();
-      const killed = await openOther();
-      await killed.enter('vk_a', atATime(2));
-      const living = await rates.enter('vk_a', atATime(2));
-      for (let count = 0; count < 2; count += 1) {
-        await advance(14_000);
-        await renew();
-        expect(await failureOf(() => rates.enter('vk_a', atATime(2)))).toMatchObject({ code: 'ERR_TOO_MANY_PARALLEL' });
-      }
-      await advance(3_000);
-      const next = await rates.enter('vk_a', atATime(2));
-      expect(await failureOf(() => rates.enter('vk_a', atATime(2)))).toMatchObject({ code: 'ERR_TOO_MANY_PARALLEL' });
-      living.finish(0);
-      next.finish(0);
-      await rates.enter('vk_a', atATime(1));
-    },
-  );
 });
