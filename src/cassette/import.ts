@@ -12,6 +12,8 @@ import { keptHeaders, type RecordedExchange, Recorder } from './recorder.ts';
 import type { Recording } from './recording.ts';
 import { parseRecording } from './shape.ts';
 
+type OtherLine = Omit<RecordedExchange, 'place'> | 'nothing' | 'unplayable';
+
 /** What an import needs besides its file. */
 export interface ImportOptions {
   readonly version: string;
@@ -19,10 +21,11 @@ export interface ImportOptions {
   /** Told which line could not be imported, and why. */
   readonly onProblem: (error: ProxyError) => void;
   /**
-   * Reads lines of other formats: what is recorded of one, nothing if there is nothing to record, undefined if it is
-   * not of its format either. Throws ERR_BAD_OPTION.
+   * Reads lines of other formats: what is recorded of one; `nothing` if it is no exchange, `unplayable` if it is one
+   * that got no response from an upstream, or not all of it; undefined if it is not of its format either. Throws
+   * ERR_BAD_OPTION.
    */
-  readonly readOther?: (line: Buffer, place: string) => Omit<RecordedExchange, 'place'> | 'nothing' | undefined;
+  readonly readOther?: (line: Buffer, place: string) => OtherLine | undefined;
 }
 
 /** Reads line by line. Throws ERR_BAD_OPTION if the file cannot be read, or if a line of it is too long. */
@@ -30,8 +33,9 @@ export async function importInto(
   directory: string,
   file: string,
   { version, nowMs, onProblem, readOther = () => undefined }: ImportOptions,
-): Promise<{ readonly imported: number; readonly failed: number }> {
+): Promise<{ readonly imported: number; readonly failed: number; readonly unplayable: number }> {
   let failed = 0;
+  let unplayable = 0;
   const fail = (error: ProxyError): void => {
     failed += 1;
     onProblem(error);
@@ -47,6 +51,7 @@ export async function importInto(
     if (next.value.length > 0) {
       const exchange = readExchange(next.value, `${file}, line ${line}`, { number: number + 1, readOther });
       if (exchange instanceof ProxyError) fail(exchange);
+      else if (exchange === 'unplayable') unplayable += 1;
       else if (exchange !== undefined) {
         number += 1;
         recorder.record(exchange);
@@ -56,17 +61,18 @@ export async function importInto(
     }
     next = await lines.next();
   }
-  return { imported: recorder.recorded, failed };
+  return { imported: recorder.recorded, failed, unplayable };
 }
 
 function readExchange(
   line: Buffer,
   place: string,
   { number, readOther }: Required<Pick<ImportOptions, 'readOther'>> & { readonly number: number },
-): RecordedExchange | ProxyError | undefined {
+): RecordedExchange | ProxyError | 'unplayable' | undefined {
   try {
     const other = readOther(line, place);
     if (other === 'nothing') return undefined;
+    if (other === 'unplayable') return other;
     if (other !== undefined) return { ...other, place: { number } };
     const recording = parseRecording(line, place);
     if (verifyResponse(recording.response, noBlob) === 'broken') {

@@ -50,7 +50,7 @@ export function toRecordedExchange(exchange: Exchange): Omit<RecordedExchange, '
 export function createExportReader(): (
   line: Buffer,
   place: string,
-) => Omit<RecordedExchange, 'place'> | 'nothing' | undefined {
+) => Omit<RecordedExchange, 'place'> | 'nothing' | 'unplayable' | undefined {
   let isSanitized = false;
   return (line, place) => {
     if (!isExchangeLine(line)) return undefined;
@@ -61,7 +61,7 @@ export function createExportReader(): (
       });
     }
     const exchange = isSanitized ? undefined : readExchangeLine(line, place);
-    return (exchange && toRecordedExchange(exchange)) ?? 'nothing';
+    return exchange === undefined ? 'nothing' : (toRecordedExchange(exchange) ?? 'unplayable');
   };
 }
 

@@ -33,7 +33,7 @@ async function importAll(exchanges: readonly Exchange[], isSanitized = false) {
 describe('an export in a cassette', () => {
   it('is what was recorded: request, response and times', async () => {
     const { result, recordings } = await importAll([keptExchange()]);
-    expect(result).toEqual({ imported: 1, failed: 0 });
+    expect(result).toEqual({ imported: 1, failed: 0, unplayable: 0 });
     expect(recordings).toMatchObject([
       {
         request: {
@@ -68,15 +68,16 @@ describe('an export in a cassette', () => {
     { name: 'one whose client left', exchange: keptExchange({ end: 'client-gone' }) },
     { name: 'one under way', exchange: keptExchange({ end: 'open' }) },
     { name: 'one of which only the row is there', exchange: keptExchange({ layers: {} }) },
-  ])('does not have $name', async ({ exchange }) => {
-    expect(await importAll([exchange])).toEqual({ result: { imported: 0, failed: 0 }, problems: [], recordings: [] });
+  ])('does not have $name, and says so', async ({ exchange }) => {
+    const result = { imported: 0, failed: 0, unplayable: 1 };
+    expect(await importAll([exchange])).toEqual({ result, problems: [], recordings: [] });
   });
 
   it('refuses one whose bytes are not all there, and takes the others', async () => {
     const { layers } = keptExchange();
     const cut = { ...layers, upstreamResponse: { status: 200, headers: [], body: holedBody('{', 5, '}') } };
     const { result, problems } = await importAll([keptExchange({ layers: cut }), keptExchange({ id: 'req-2' })]);
-    expect(result).toEqual({ imported: 1, failed: 1 });
+    expect(result).toEqual({ imported: 1, failed: 1, unplayable: 0 });
     expect(problems).toEqual([
       expect.stringMatching(/line 2 cannot be used: of its response 5 bytes were not kept\.$/),
     ]);
@@ -84,7 +85,7 @@ describe('an export in a cassette', () => {
 
   it('refuses an export without its texts, once', async () => {
     const { result, problems } = await importAll([keptExchange(), keptExchange({ id: 'req-2' })], true);
-    expect(result).toEqual({ imported: 0, failed: 1 });
+    expect(result).toEqual({ imported: 0, failed: 1, unplayable: 0 });
     expect(problems).toEqual([expect.stringMatching(/line 1 cannot be used: its texts were taken out\.$/)]);
   });
 });

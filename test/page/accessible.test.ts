@@ -2,11 +2,11 @@
  * Every view of the page, dark and light, under axe: nothing serious.
  * @module-tag slow
  */
-import { AxeBuilder } from '@axe-core/playwright';
 import type { Page } from 'playwright-core';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { CHROMIUM, openPage } from '../helpers/browser.ts';
 import { HandMadeExchanges, startInspected } from '../helpers/inspected.ts';
+import { judge } from '../helpers/inspector-page.ts';
 import { CHANGED, sampleExchanges, sampleId, THROTTLED } from '../helpers/sample-exchanges.ts';
 
 const SCHEMES = ['light', 'dark'] as const;
@@ -20,16 +20,6 @@ async function show(count: number, scheme: (typeof SCHEMES)[number]): Promise<Pa
   const page = await openPage(inspected.link, { colorScheme: scheme, expected: /404|400|401/ });
   await page.waitForSelector(count > 0 ? '.row' : '.empty h2');
   return page;
-}
-
-/** What axe has against it, of which people could not get by. */
-async function judge(page: Page): Promise<string[]> {
-  const { violations } = await new AxeBuilder({ page }).analyze();
-  return violations
-    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-    .flatMap(({ id, nodes }) =>
-      nodes.slice(0, 3).map(({ html, failureSummary }) => `${id}: ${html} ${failureSummary}`),
-    );
 }
 
 describe.skipIf(CHROMIUM === undefined)('the page for everybody (needs Chromium)', { timeout: 90_000 }, () => {

@@ -2,11 +2,11 @@
  * Everything about one exchange in a real Chromium, over a server with the offline Bedrock.
  * @module-tag slow
  */
-import { AxeBuilder } from '@axe-core/playwright';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { judge } from '../helpers/inspector-page.ts';
 import { launchServer, openWorkplace, type RunningServer, type Workplace } from '../helpers/program.ts';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
@@ -32,16 +32,6 @@ function converse(words: string): object {
     inferenceConfig: { maxTokens: 200 },
     toolConfig: { tools: [TOOL] },
   };
-}
-
-/** What axe has against it, of which people could not get by. */
-async function judge(page: Page): Promise<string[]> {
-  const { violations } = await new AxeBuilder({ page }).analyze();
-  return violations
-    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-    .flatMap(({ id, nodes }) =>
-      nodes.slice(0, 2).map(({ html, failureSummary }) => `${id}: ${html} ${failureSummary}`),
-    );
 }
 
 const text = async (page: Page): Promise<string> => (await page.textContent('#tab-panel')) ?? '';

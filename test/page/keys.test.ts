@@ -4,6 +4,8 @@
  */
 import type { Page } from 'playwright-core';
 import { describe, expect } from 'vitest';
+import type { KeyPolicy } from '../../src/domain/key.ts';
+import { EMPTY_POLICY } from '../../src/keys/limits.ts';
 import { CHROMIUM } from '../helpers/browser.ts';
 import { converse, judge, openInspectorPage, passThrough, readFocus, WAIT } from '../helpers/inspector-page.ts';
 import { proxyTest } from '../helpers/proxy-test.ts';
@@ -15,6 +17,7 @@ const { it, testbed } = proxyTest({
   environment: { BEDROCK_PROXY_MASTER_KEY: MASTER_KEY },
 });
 const DAY_MS = 86_400_000;
+const FOREVER = { windowMs: undefined, anchorMs: 0 };
 const CLIPBOARD = { permissions: ['clipboard-read', 'clipboard-write'] };
 
 /** One of the two views, opened with the master key. */
@@ -173,6 +176,34 @@ describe.skipIf(CHROMIUM === undefined)('keys and usage in a browser (needs Chro
     await expect.poll(() => page.textContent('.big-number'), WAIT).toBe('$4.75');
     await page.click('text=by key');
     await page.waitForSelector('.legend >> text=alice');
+  });
+
+  it.for(['light', 'dark'] as const)('have nothing that keeps people out: keys, %s', async (colorScheme) => {
+    const mint = (name: string, policy: Partial<KeyPolicy>) =>
+      testbed.mint(name, { policy: { ...EMPTY_POLICY, ...policy } });
+    const near = await mint('near', { budget: { limitNanoUsd: 10e9, ...FOREVER } });
+    const full = await mint('full', { budget: { limitNanoUsd: 1e9, ...FOREVER }, models: ['*haiku*'] });
+    await mint('fine', { requestsPerMinute: 60 });
+    const spent = { model: 'amazon.nova-lite-v1:0', costNanoUsd: 9e9, chargedNanoUsd: 9e9 };
+    await testbed.store.settleAll(
+      [near, full].map(({ id }, at) => aLedgerRow({ ...spent, keyId: id, keyLabel: ['near', 'full'][at] ?? '' })),
+    );
+    const page = await openInspectorPage(testbed, '#/keys', { colorScheme });
+    await page.waitForSelector('#master-key');
+    expect(await judge(page)).toEqual([]);
+    await page.fill('#master-key', MASTER_KEY);
+    await page.keyboard.press('Enter');
+    await page.waitForSelector(rowOf('full'));
+    await press(page, 'fine', 'Block');
+    await page.waitForSelector(`${rowOf('fine')} >> text=blocked`);
+    expect(await judge(page)).toEqual([]);
+    for (const button of ['Limits', 'Rotate', 'Delete']) {
+      await press(page, 'near', button);
+      await page.waitForSelector('dialog[open]');
+      expect(await judge(page)).toEqual([]);
+      await page.click('dialog[open] >> text=Cancel');
+      await page.waitForSelector('dialog[open]', { state: 'detached' });
+    }
   });
 
   it('fit a narrow window', async () => {

@@ -52,7 +52,7 @@ export function isError(row: ExchangeSummary['row']): boolean {
 
 /** The same request that its client sent again after this one had failed. */
 export function findRetry(id: string): ExchangeSummary | undefined {
-  return exchanges.value.find(({ attempt }) => attempt?.previous === id);
+  return exchanges.value.find((each) => each.attempt?.previous === id);
 }
 
 /** The failure that the foot tells of. */

@@ -18,8 +18,9 @@ export async function importExchanges({ directory, file, json }: ImportInput): P
     onProblem: (error) => printError(error, false),
     readOther: createExportReader(),
   });
-  const { imported, failed } = result;
+  const { imported, failed, unplayable } = result;
+  const left = unplayable === 0 ? '' : `, ${unplayable} left out: no whole response came from an upstream`;
   if (json) printJson(result);
-  else printData(`${imported} imported${failed === 0 ? '' : `, ${failed} not`}`);
+  else printData(`${imported} imported${failed === 0 ? '' : `, ${failed} not`}${left}`);
   if (failed > 0) process.exitCode = EXIT_FAILED;
 }
