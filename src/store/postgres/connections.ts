@@ -3,6 +3,8 @@
  * through. Whoever uses a connection tells what went wrong with it, and the next one goes another way.
  */
 import { Client, type ClientConfig, type ClientBase, types } from 'pg';
+import { MACHINE_TICKS } from '../../lib/clock.ts';
+import { within } from '../../lib/deadline.ts';
 import { findCode } from '../../lib/errno.ts';
 import { findPassword, readTls } from './login.ts';
 import { type DatabaseRoute, DatabaseRoutes } from './routes.ts';
@@ -50,19 +52,31 @@ export class ConnectionMaker {
     this.Client = this.#makeClientClass();
   }
 
-  /** Calls `connect` until it succeeds over one of the routes. Throws what it throws over the last one. */
-  async overRoutes<T>(connect: () => Promise<T>): Promise<T> {
+  /**
+   * Calls `connect` until it succeeds over one of the routes, or the time is over; `discard` gets what comes too late.
+   * Throws what it throws over the last one.
+   */
+  async overRoutes<T extends object>(connect: () => Promise<T>, discard: (late: T) => unknown): Promise<T> {
+    const endsAtMs = MACHINE_TICKS() + this.#timeouts.connectTimeoutMs;
+    // The first attempt has an end of its own, which is the same.
+    let connecting = connect();
+    let made: Promise<T | undefined> = connecting;
     for (let attempt = 1; ; attempt += 1) {
       const route = this.#routes.current;
       const sentSettings = this.#sendsSettings;
       try {
-        return await connect();
+        const connection = await made;
+        if (connection !== undefined) return connection;
+        connecting.then(discard, () => {});
+        throw new Error('timeout exceeded when trying to connect');
       } catch (error) {
         const isRefused = error instanceof Error && SETTINGS_REFUSED.test(error.message);
         if (isRefused) this.#sendsSettings = false;
         const isWorthAnother = isRefused ? sentSettings : this.#routes.fail(route, error);
-        if (!isWorthAnother || attempt > this.#routes.size) throw error;
+        if (!isWorthAnother || attempt > this.#routes.size || MACHINE_TICKS() >= endsAtMs) throw error;
       }
+      connecting = connect();
+      made = within(endsAtMs - MACHINE_TICKS(), connecting);
     }
   }
 
@@ -75,10 +89,10 @@ export class ConnectionMaker {
         await this.requireWritable(client);
         return client;
       } catch (error) {
-        void client.end().catch(() => {});
+        discardClient(client);
         throw error;
       }
-    });
+    }, discardClient);
   }
 
   /** Throws 25006 if it is one of several servers, and cannot be written to. */
@@ -146,6 +160,10 @@ class ReadOnlyError extends Error {
   constructor() {
     super('cannot be written to');
   }
+}
+
+function discardClient(client: Client): void {
+  client.end().catch(() => {});
 }
 
 function parserOf(oid: number, format?: 'text' | 'binary'): (value: string) => unknown {

@@ -209,7 +209,10 @@ class PostgresDatabase implements Database {
 
   async #connect(): Promise<PoolClient> {
     try {
-      return await this.#maker.overRoutes(() => this.#pool.connect());
+      return await this.#maker.overRoutes(
+        () => this.#pool.connect(),
+        (client) => client.release(),
+      );
     } catch (error) {
       throw toPostgresTrouble(this.shownUrl, error);
     }

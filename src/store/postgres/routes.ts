@@ -57,9 +57,9 @@ export class DatabaseRoutes {
    * server that comes back is asked for TLS as at first. Returns whether there is another one to try.
    */
   fail(route: DatabaseRoute, error: unknown): boolean {
-    if (route !== this.current) return true;
     const signs = [findCode(error) ?? '', error instanceof Error ? error.message : ''];
     if (error instanceof ProxyError || signs.some((sign) => IS_EVERYWHERE.test(sign))) return false;
+    if (route !== this.current) return true;
     const attempts = this.#servers[this.#server]?.length ?? 1;
     if (signs.some((sign) => IS_OF_TLS.test(sign)) && this.#attempt + 1 < attempts) {
       this.#attempt += 1;
