@@ -87,9 +87,10 @@ export class PostgresBudgets {
   }
 
   async reserve(reservation: NewReservation): Promise<ReserveOutcome> {
+    const wasSettling = this.#settling.size > 0;
     const outcome = await this.#reserve(reservation);
-    // What holds the budget may be over, and on its way to the database.
-    if (outcome.kind !== 'held' || this.#settling.size === 0) return outcome;
+    // What holds the budget may be over, and on its way to the database, or there since.
+    if (outcome.kind !== 'held' || !(wasSettling || this.#settling.size > 0)) return outcome;
     await this.untilSettled();
     return this.#reserve(reservation);
   }
