@@ -50,9 +50,12 @@ export function toPostgresTrouble(shownUrl: string, error: unknown): ProxyError 
   return new ProxyError('ERR_STORE_UNAVAILABLE', `The database ${what}.`, { hint, detail: shownUrl, cause: error });
 }
 
-/** Whether the same may work if it is asked again at once: it had no effect, for a reason of that moment. */
+/**
+ * Whether the same may work if it is asked again at once: it had no effect, for a reason of that moment. 23514 is a row
+ * whose partition was made while it waited for another one.
+ */
 export function isMomentary(error: unknown): boolean {
-  return isUnprepared(error) || /^(57P01|57P05|40001|40P01|0A000)$/.test(findCode(error) ?? '');
+  return isUnprepared(error) || /^(57P01|57P05|40001|40P01|0A000|23514)$/.test(findCode(error) ?? '');
 }
 
 /** Whether a pooler gave us a connection that does not know our prepared statements, or has others of that name. */

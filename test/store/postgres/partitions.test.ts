@@ -81,6 +81,23 @@ describe.skipIf(POSTGRES === undefined)('the ledger in partitions', () => {
     expect(await idsOf()).toEqual(['old', 'early']);
   });
 
+  it('takes a row whose partition is made at that moment', async () => {
+    await setTime(FIRST_MS + 2 * WEEK_MS);
+    await store.settle(aLedgerRow({ id: 'before', startedAtMs: FIRST_MS + 3 * WEEK_MS }));
+    const database = openDatabase(server.url(name));
+    onTestFinished(() => database.close());
+    let settled: Promise<void> | undefined;
+    await database.transaction(async (transaction) => {
+      await transaction.run('SELECT bedrock_proxy.make_partitions()');
+      settled = store.settle(aLedgerRow({ id: 'meanwhile', startedAtMs: FIRST_MS + 3 * WEEK_MS }));
+      await expect
+        .poll(() => query("SELECT FROM pg_locks WHERE NOT granted AND locktype = 'relation'"))
+        .toHaveLength(1);
+    });
+    await settled;
+    expect(await placesOf()).toEqual({ before: week(3), meanwhile: week(3) });
+  });
+
   it('goes on if it may make none, because somebody reads for a long time', async () => {
     await setTime(FIRST_MS + 2 * WEEK_MS);
     const database = openDatabase(server.url(name));

@@ -2,7 +2,7 @@
 import * as fc from 'fast-check';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
-import type { LedgerFilter, LedgerRow, UsageGroup, UsageGrouping } from '../../../src/domain/ledger.ts';
+import type { LedgerFilter, LedgerRow, UsageGroup, UsageGrouping, UsageSums } from '../../../src/domain/ledger.ts';
 import type { Store } from '../../../src/domain/store.ts';
 import { openDatabase } from '../../../src/store/postgres/database.ts';
 import { openPostgresStore } from '../../../src/store/postgres/store.ts';
@@ -151,16 +151,17 @@ describe.skipIf(POSTGRES === undefined)('usage in PostgreSQL', () => {
   it('may take longer than other statements', async () => {
     const server = await sharedPostgres();
     const url = await server.createDatabase({ migrated: true });
-    const name = new URL(url).pathname.slice(1);
-    const database = openDatabase(url, { statementTimeoutMs: 50 });
-    onTestFinished(() => database.close());
-    const locked = server.run('BEGIN; LOCK TABLE bedrock_proxy.ledger; SELECT pg_sleep(0.5); COMMIT', name);
-    const locks = `SELECT FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted
-      AND relation = 'bedrock_proxy.ledger'::regclass`;
-    await expect.poll(() => server.run(locks, name)).toHaveLength(1);
-    const { total } = await new PostgresUsage(database).sum({ filter: {}, by: ['key'] });
-    expect(total).toEqual(sumOf([]));
-    await locked;
+    const [hasty, patient] = [openDatabase(url, { statementTimeoutMs: 50 }), openDatabase(url)];
+    onTestFinished(async () => void (await Promise.all([hasty.close(), patient.close()])));
+    const late = `SELECT FROM pg_stat_activity
+      WHERE wait_event_type = 'Lock' AND clock_timestamp() - query_start > '100 ms'::interval`;
+    let sums: Promise<UsageSums> | undefined;
+    await patient.transaction(async (transaction) => {
+      await transaction.run('LOCK TABLE bedrock_proxy.ledger');
+      sums = new PostgresUsage(hasty).sum({ filter: {}, by: ['key'] });
+      await expect.poll(() => server.run(late)).toHaveLength(1);
+    });
+    expect((await sums)?.total).toEqual(sumOf([]));
   });
 
   it('is of one moment, whatever is settled, replaced and summed in advance meanwhile', async () => {
