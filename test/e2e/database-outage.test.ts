@@ -3,6 +3,9 @@
  * budgets fail closed, what was answered is in the ledger in the end, once, and all of it recovers by itself.
  * @module-tag slow
  */
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { type FakeUpstream, sendJson } from '../helpers/fake-upstream.ts';
 import { POSTGRES, type PostgresServer, removePostgres, startPostgres } from '../helpers/postgres.ts';
@@ -96,6 +99,15 @@ async function launchProxy(...flags: string[]): Promise<RunningServer> {
   // From now on keys that are asked for are known.
   await untilConnected(proxy);
   return proxy;
+}
+
+/** To the server and to each of its sessions. */
+function signalServer(signal: 'SIGSTOP' | 'SIGCONT'): void {
+  const [main = ''] = readFileSync(join(server.folder, 'data', 'postmaster.pid'), 'utf8').split('\n');
+  const { stdout } = spawnSync('ps', ['-A', '-o', 'pid=,ppid='], { encoding: 'utf8' });
+  const pairs = stdout.split('\n').map((line) => line.trim().split(/\s+/));
+  const sessions = pairs.filter(([, parent]) => parent === main).map(([pid]) => Number(pid));
+  for (const pid of [Number(main), ...sessions]) process.kill(pid, signal);
 }
 
 describe.skipIf(POSTGRES === undefined)('a PostgreSQL (skipped where there is none)', { timeout: 60_000 }, () => {
@@ -201,6 +213,29 @@ describe.skipIf(POSTGRES === undefined)('a PostgreSQL (skipped where there is no
     const { stdout } = await run(['key', 'list', '--json'], environment);
     expect(stdout).toContain(`"total_usd": "0.0000243"`);
     expect(stdout).toContain('"reserved_usd": "0"');
+    const reserved = await server.run('SELECT * FROM bedrock_proxy.reservations', database);
+    expect(reserved).toEqual([]);
+  });
+
+  it.skipIf(process.platform === 'win32')('that hangs is waited for by budgets alone', async () => {
+    const [plain, budgeted] = [await makeKey(), await makeKey('--budget', '1')];
+    const proxy = await launchProxy();
+    const ids = [await serve(proxy, plain), await serve(proxy, budgeted)];
+    await untilRows(2);
+    signalServer('SIGSTOP');
+    try {
+      for (let count = 0; count < 3; count += 1) ids.push(await serve(proxy, plain));
+      await expect
+        .poll(() => readReadiness(proxy.port), recovered)
+        .toMatchObject({ status: 200, db: 'away', spilled: 3 });
+      expect(await converse(proxy.port, budgeted)).toMatchObject({ status: 503, error: 'ERR_STORE_UNAVAILABLE' });
+    } finally {
+      signalServer('SIGCONT');
+    }
+    await untilConnected(proxy);
+    ids.push(await serve(proxy, budgeted));
+    await untilRows(ids.length);
+    expect(await countRows()).toEqual(new Map(ids.map((id) => [id, 1])));
     const reserved = await server.run('SELECT * FROM bedrock_proxy.reservations', database);
     expect(reserved).toEqual([]);
   });
