@@ -145,12 +145,19 @@ describe.skipIf(POSTGRES === undefined)('a PostgreSQL (skipped where there is no
       // The one that was refused may have its row by now, too.
       expect(body.toString()).toMatch(/^bedrock_proxy_ledger_spilled_rows [56]$/m);
     }
+    const status = await run(['status'], environment);
+    expect(status.stdout.match(/store +has not responded for \d+ s; [56] rows wait for it in files$/gm)).toHaveLength(
+      2,
+    );
     await server.start();
     for (const proxy of proxies) {
       await untilConnected(proxy);
       ids.push(await serve(proxy, budgeted));
       expect(await proxy.untilStderr('that waited are in the database now.')).toContain('wait in a file');
     }
+    const { stdout } = await run(['status', '--json'], environment);
+    const store = { away_seconds: null, spilled_rows: 0, lost_rows: 0 };
+    expect(JSON.parse(stdout)).toMatchObject([{ store }, { store }]);
     await untilRows(ids.length);
     expect(await countRows()).toEqual(new Map(ids.map((id) => [id, 1])));
     const [spend] = await server.run<{ total: number }>(
