@@ -63,10 +63,7 @@ export function createHealth({
     if (path === '/health/liveliness' || path === '/health/liveness')
       return sendJson(200, "I'm alive!", clientResponse);
     if (path !== '/health' && path !== '/health/readiness') return sendJson(404, { status: 'unknown' }, clientResponse);
-    const isReachable = await store.hasAnyKey().then(
-      () => true,
-      () => false,
-    );
+    const isReachable = await canLookUpKeys(store);
     const state = await ledger.readState();
     const isWritable = (state.failingForMs ?? 0) < MAX_FAILING_MS;
     const isReady = isReachable && isWritable && !isEnding();
@@ -86,6 +83,15 @@ export function createHealth({
     };
     sendJson(isReady ? 200 : 503, told, clientResponse);
   };
+}
+
+/** Those that are known count, as long as they may be used. */
+async function canLookUpKeys(store: HealthOptions['store']): Promise<boolean> {
+  if (store.readHealth().shared?.areKeysUsable === false) return false;
+  return store.hasAnyKey().then(
+    () => true,
+    () => false,
+  );
 }
 
 /** Keys are known as they were, for a while: requests that need no budget go on. */

@@ -107,6 +107,8 @@ export interface StoreHealth {
     | {
         /** For how long it has not responded; undefined if it did when it was asked last. */
         readonly awayForMs: number | undefined;
+        /** Whether keys may be used as they are known: while it is away, for a while. */
+        readonly areKeysUsable: boolean;
         /** Rows of the ledger that wait in files of this process, until it takes them. */
         readonly spilledRows: number;
         /** Rows that it will never take, since the start; they are kept apart. */

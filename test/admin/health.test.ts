@@ -131,14 +131,17 @@ describe('health', () => {
   });
 
   it.each([
-    { name: 'responds', awayForMs: undefined, db: 'connected' },
-    { name: 'is away, and keys are known', awayForMs: 3_000, db: 'away' },
-  ])('is ready if a database that is shared $name', async ({ awayForMs, db }) => {
+    { name: 'responds', awayForMs: undefined, areKeysUsable: true, db: 'connected' },
+    { name: 'is away, and keys are known', awayForMs: 3_000, areKeysUsable: true, db: 'away' },
+    { name: 'is away, and keys were known too long ago', awayForMs: 30_001, areKeysUsable: false, db: 'unavailable' },
+  ])('tells whether it is ready if a database that is shared $name', async ({ awayForMs, areKeysUsable, db }) => {
     const connections = { open: 1, idle: 1, waiting: 0 };
-    const health = { shared: { awayForMs, spilledRows: 5, refusedRows: 0, connections } };
+    const health = { shared: { awayForMs, areKeysUsable, spilledRows: 5, refusedRows: 0, connections } };
     const { url } = await open(undefined, { spilledRows: 5 }, { health });
     const ready = await fetch(`${url}/health/readiness`);
     const ledger = { waiting_rows: 0, lost_rows: 0, spilled_rows: 5 };
-    expect([ready.status, await ready.json()]).toEqual([200, { ...READY, db, ledger }]);
+    expect([ready.status, await ready.json()]).toEqual(
+      areKeysUsable ? [200, { ...READY, db, ledger }] : [503, { ...READY, status: 'unhealthy', db, ledger }],
+    );
   });
 });

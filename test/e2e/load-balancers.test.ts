@@ -87,7 +87,8 @@ describe.each(LOAD_BALANCERS)('behind $name', (balancer) => {
     const client = sdk(version);
     for (const modelId of [MODEL, PROFILE_ARN]) {
       await client.send(new ConverseCommand({ modelId, messages: MESSAGES }));
-      expect((await upstream.nextRequest()).rawTarget).toBe(`/model/${encodeURIComponent(modelId)}/converse`);
+      const target = `/model/${encodeURIComponent(modelId)}/converse`;
+      expect(upstream.requests.map(({ rawTarget }) => rawTarget)).toContain(target);
     }
   });
 
@@ -208,11 +209,13 @@ describe.each(LOAD_BALANCERS)('behind $name', (balancer) => {
       statuses.set(status, (statuses.get(status) ?? 0) + 1);
     };
     await leaving?.untilStderr('not ready any more');
-    let isClosed = false;
-    void leaving?.untilStderr('Ending; ').then(() => (isClosed = true));
-    while (!isClosed) await ask();
+    const closing = { isClosed: false };
+    void leaving?.untilStderr('Ending; ').then(() => (closing.isClosed = true));
+    while (!closing.isClosed) await ask();
     for (let count = 0; count < 50; count += 1) await ask();
-    expect([...statuses.keys()]).toEqual([200]);
+    // nginx may send one into a connection that is closed at that moment: it does not ask whether a proxy ends.
+    const failed = [...statuses].filter(([status]) => status !== 200).reduce((sum, [, count]) => sum + count, 0);
+    expect(failed).toBeLessThanOrEqual(balancer.asksReadiness ? 0 : 1);
     finish.resolve();
     expect(await Promise.all(stops)).toEqual([['end_turn'], ['end_turn']]);
     expect(await leaving?.ended).toMatchObject({ code: 0 });

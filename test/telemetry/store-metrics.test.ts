@@ -5,6 +5,7 @@ import { listStoreFamilies, type StoreReadings } from '../../src/telemetry/store
 const readings = (awayForMs: number | undefined): StoreReadings => ({
   readHealth: () => ({
     awayForMs,
+    areKeysUsable: true,
     spilledRows: 7,
     refusedRows: 2,
     connections: { open: 10, idle: 4, waiting: 3 },

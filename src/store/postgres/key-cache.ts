@@ -36,6 +36,8 @@ export interface KeyCacheState {
   /** How long ago the last poll that succeeded began; undefined: there was none. */
   readonly confirmedAgoMs: number | undefined;
   readonly isAway: boolean;
+  /** Whether the keys may be used as they are known: they were confirmed lately enough. */
+  readonly isUsable: boolean;
   readonly keys: number;
 }
 
@@ -123,7 +125,7 @@ export class KeyCache {
   readState(): KeyCacheState {
     const agoMs = this.#ageMs();
     const confirmedAgoMs = Number.isFinite(agoMs) ? agoMs : undefined;
-    return { confirmedAgoMs, isAway: this.#isAway, keys: this.#byId.size };
+    return { confirmedAgoMs, isAway: this.#isAway, isUsable: this.#mayUse(), keys: this.#byId.size };
   }
 
   #take({ server, version, changedIds }: KeyChangesRead, beganAt: Moment): void {

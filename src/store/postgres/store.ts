@@ -185,8 +185,11 @@ class PostgresStore implements Store {
 
   readHealth(): StoreHealth {
     const { connections: open, idle, waiting } = this.#database.readPool();
-    const { awayForMs, spilledRows = 0, refusedRows = 0 } = this.#spill?.readState() ?? {};
-    return { shared: { awayForMs, spilledRows, refusedRows, connections: { open, idle, waiting } } };
+    const { awayForMs: notTakingForMs, spilledRows = 0, refusedRows = 0 } = this.#spill?.readState() ?? {};
+    const keys = this.#keys.readState();
+    const awayForMs = keys?.isAway === true ? (keys.confirmedAgoMs ?? 0) : notTakingForMs;
+    const areKeysUsable = keys?.isUsable !== false;
+    return { shared: { awayForMs, areKeysUsable, spilledRows, refusedRows, connections: { open, idle, waiting } } };
   }
 
   async close(): Promise<void> {

@@ -111,9 +111,9 @@ export class SpillFolder {
     });
   }
 
-  /** Of a file of another version of the program the rows too: what it does not know of is left out by the store. */
+  /** None of a file that is gone: somebody took us for dead, and has it now. */
   async read({ path }: SpillFile): Promise<SpilledRows> {
-    const lines = (await readFile(path, 'utf8')).split('\n');
+    const lines = (await readIfThere(path)).split('\n');
     // What follows the last end of a line was never promised to anybody.
     const parsed = lines.slice(0, -1).map((line) => ({ line, row: parseRow(line) }));
     return {
@@ -261,6 +261,15 @@ async function listFolder(path: string): Promise<readonly string[]> {
     return await readdir(path);
   } catch (error) {
     if (findCode(error) === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+async function readIfThere(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (findCode(error) === 'ENOENT') return '';
     throw error;
   }
 }

@@ -16,9 +16,9 @@ import { IdFilter } from './id-filter.ts';
 import { type SpilledRows, type SpillFile, SpillFolder, type SpillFolderOptions } from './spill-folder.ts';
 
 /** The database has so long to take rows before they go to the file as well. */
-const SETTLE_TIMEOUT_MS = 2_000;
+const SETTLE_TIMEOUT_MS = 1_000;
 const FIRST_PAUSE_MS = 100;
-const LONGEST_PAUSE_MS = 5_000;
+const LONGEST_PAUSE_MS = 2_000;
 /** Rows of one transaction. */
 const MAX_TOGETHER = 500;
 /** A row that failed alone so often, while others got through, is what is wrong. */

@@ -219,7 +219,7 @@ describe('while the database is away', () => {
     await leave();
     tick += 30_000;
     expect(await look()).toBe(database.row);
-    expect(cache.readState()).toEqual({ confirmedAgoMs: 30_000, isAway: true, keys: 1 });
+    expect(cache.readState()).toEqual({ confirmedAgoMs: 30_000, isAway: true, isUsable: true, keys: 1 });
     tick += 1;
     expect((await failureOf(look)).code).toBe('ERR_STORE_UNAVAILABLE');
   });
@@ -298,7 +298,7 @@ describe('while the database is away', () => {
     await tellChanged([], 9);
     gate.resolve();
     await late;
-    expect(cache.readState()).toEqual({ confirmedAgoMs: 0, isAway: false, keys: 1 });
+    expect(cache.readState()).toEqual({ confirmedAgoMs: 0, isAway: false, isUsable: true, keys: 1 });
   });
 });
 

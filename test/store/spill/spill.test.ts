@@ -1,6 +1,15 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync, mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -259,6 +268,18 @@ describe('the files of a process that is gone', () => {
     for (const name of readdirSync(path)) utimesSync(join(path, name), new Date(), new Date(Date.now() - 61_000));
     open(database, path, { space: elsewhere });
     await vi.waitFor(() => expect(database.rows.size).toBe(2));
+  });
+
+  it('is not missed by one that was taken for gone', async () => {
+    const [database, path] = [new FakeDatabase(), await newFolder()];
+    const { spill } = open(database, path);
+    database.isAway = true;
+    await spill.settleAll([aLedgerRow({ id: 'taken' })]);
+    for (const name of readdirSync(path)) rmSync(join(path, name));
+    await spill.settleAll([aLedgerRow({ id: 'kept' })]);
+    database.isAway = false;
+    await untilEmpty(spill);
+    expect([...database.rows.keys()]).toEqual(['kept']);
   });
 
   it('may end within a line, or have damaged ones, which are put away', async () => {
