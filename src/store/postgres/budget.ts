@@ -12,6 +12,7 @@ import { within } from '../../lib/deadline.ts';
 import { findCode } from '../../lib/errno.ts';
 import type { Database, SqlStatement } from './database.ts';
 import { toStorable } from './text.ts';
+import { toPostgresTrouble } from './trouble.ts';
 
 /** How long whoever reads waits for what is on its way to the database. */
 const SETTLING_TIMEOUT_MS = 500;
@@ -53,6 +54,11 @@ interface SpendRecord {
   readonly reserved: number;
 }
 
+/** Early: that window has not begun, and `total` is the time. */
+interface ReserveRecord extends SpendRecord {
+  readonly kind: ReserveOutcome['kind'] | 'early';
+}
+
 /** Budgets: each method is one of `BudgetStore`. */
 export class PostgresBudgets {
   readonly #database: Database;
@@ -60,6 +66,8 @@ export class PostgresBudgets {
   /** The reservations of this process that are not settled. */
   readonly #underWay = new Set<string>();
   readonly #settling = new Set<Promise<unknown>>();
+  /** How many settlements have ended. */
+  #ended = 0;
   /** Reservations that may have been made or not, because the connection broke. */
   readonly #uncertain = new Map<string, NewReservation>();
   #cancelling: Promise<void> | undefined;
@@ -87,9 +95,10 @@ export class PostgresBudgets {
   }
 
   async reserve(reservation: NewReservation): Promise<ReserveOutcome> {
+    const ended = this.#ended;
     const outcome = await this.#reserve(reservation);
-    // What holds the budget may be over, and on its way to the database.
-    if (outcome.kind !== 'held' || this.#settling.size === 0) return outcome;
+    // What holds the budget may be over, and on its way to the database, or just there.
+    if (outcome.kind !== 'held' || (this.#settling.size === 0 && this.#ended === ended)) return outcome;
     await this.untilSettled();
     return this.#reserve(reservation);
   }
@@ -105,6 +114,7 @@ export class PostgresBudgets {
       for (const id of byId.keys()) this.#underWay.delete(id);
     } finally {
       this.#settling.delete(settling);
+      this.#ended += 1;
     }
   }
 
@@ -156,27 +166,39 @@ export class PostgresBudgets {
     }
   }
 
-  async #reserveOnce({ id, keyId, amountNanoUsd, budget, nowMs, ifLost }: NewReservation): Promise<ReserveOutcome> {
-    const atMs = this.#toDatabaseTime(nowMs);
-    const windowFrom = findBudgetWindow(budget, atMs)?.startMs ?? null;
+  async #reserveOnce(reservation: NewReservation): Promise<ReserveOutcome> {
+    const atMs = this.#toDatabaseTime(reservation.nowMs);
+    const found = await this.#askToReserve(reservation, atMs);
+    if (found.kind !== 'early') return this.#toOutcome(reservation, found, atMs);
+    // Our clock, or what we know of the other one, is wrong.
+    const later = await this.#askToReserve(reservation, found.total);
+    return this.#toOutcome(reservation, later, found.total);
+  }
+
+  async #askToReserve(reservation: NewReservation, atMs: number): Promise<ReserveRecord> {
+    const { id, keyId, amountNanoUsd, budget, ifLost } = reservation;
     const lost = { ...ifLost, chargedNanoUsd: amountNanoUsd, costNanoUsd: undefined, partial: true };
-    const [found] = await this.#database.query<SpendRecord & { readonly kind: ReserveOutcome['kind'] }>(
-      STATEMENTS.reserve,
-      [
-        id,
-        keyId,
-        amountNanoUsd,
-        budget.limitNanoUsd,
-        windowFrom,
-        this.#owner,
-        JSON.stringify(toRecord({ ...lost, pricing: 'unpriced' })),
-      ],
-    );
-    if (found === undefined || found.kind === 'reserved') {
+    const [found] = await this.#database.query<ReserveRecord>(STATEMENTS.reserve, [
+      id,
+      keyId,
+      amountNanoUsd,
+      budget.limitNanoUsd,
+      findBudgetWindow(budget, atMs)?.startMs ?? null,
+      this.#owner,
+      JSON.stringify(toRecord({ ...lost, pricing: 'unpriced' })),
+    ]);
+    if (found === undefined) throw toPostgresTrouble(this.#database.shownUrl, new Error('no row'));
+    return found;
+  }
+
+  #toOutcome({ id, budget }: NewReservation, found: ReserveRecord, atMs: number): ReserveOutcome {
+    if (found.kind === 'reserved') {
       this.#underWay.add(id);
       return { kind: 'reserved' };
     }
-    return { kind: found.kind, spend: toSpend(found, budget, atMs) };
+    const { kind } = found;
+    if (kind === 'early') throw toPostgresTrouble(this.#database.shownUrl, new Error('its clock goes back'));
+    return { kind, spend: toSpend(found, budget, atMs) };
   }
 
   #cancelLater(reservation: NewReservation): void {
