@@ -13,15 +13,13 @@ import { findCode } from '../../lib/errno.ts';
 import type { Database, SqlStatement } from './database.ts';
 import { toStorable } from './text.ts';
 import { toPostgresTrouble } from './trouble.ts';
+import { UncertainReservations } from './uncertain.ts';
 
 /** How long whoever reads waits for what is on its way to the database. */
 const SETTLING_TIMEOUT_MS = 500;
 /** What has taken longer is not asked again. */
 const MAX_FIRST_ATTEMPT_MS = 1_000;
-const CANCEL_PAUSE_MS = 1_000;
 const CLOSE_TIMEOUT_MS = 2_000;
-/** What is forgotten of more is charged as lost when its lease ends, never too little. */
-const MAX_UNCERTAIN = 10_000;
 
 /** SQLSTATE, Node's codes, and what the driver says, which gives no codes. */
 const UNCERTAIN = /^(?:08|57P0|ECONNRESET|EPIPE|ETIMEDOUT|Connection terminated|Client |Query read timeout)/;
@@ -69,13 +67,14 @@ export class PostgresBudgets {
   /** How many settlements have ended. */
   #ended = 0;
   /** Reservations that may have been made or not, because the connection broke. */
-  readonly #uncertain = new Map<string, NewReservation>();
-  #cancelling: Promise<void> | undefined;
-  #cancelTimer: NodeJS.Timeout | undefined;
+  readonly #uncertain: UncertainReservations;
 
   constructor(database: Database, owner: string) {
     this.#database = database;
     this.#owner = owner;
+    this.#uncertain = new UncertainReservations(async ({ id, keyId, ifLost }) => {
+      await database.query(STATEMENTS.cancel, [id, keyId, owner, ifLost.startedAtMs]);
+    });
   }
 
   async findSpend(
@@ -138,8 +137,8 @@ export class PostgresBudgets {
   }
 
   async close(): Promise<void> {
-    await within(CLOSE_TIMEOUT_MS, Promise.allSettled([...this.#settling, this.#cancelAll()]));
-    clearTimeout(this.#cancelTimer);
+    await within(CLOSE_TIMEOUT_MS, Promise.allSettled([...this.#settling, this.#uncertain.cancelAll()]));
+    this.#uncertain.close();
   }
 
   /** A broken connection does not tell what became of the statement: it is asked again, and says the same. */
@@ -151,17 +150,17 @@ export class PostgresBudgets {
       if (!isUncertain(error)) throw error;
       // Nobody waits for it twice.
       if (MACHINE_TICKS() - beganAtTick > MAX_FIRST_ATTEMPT_MS) {
-        this.#cancelLater(reservation);
+        this.#uncertain.add(reservation);
         throw error;
       }
     }
     try {
       const outcome = await this.#reserveOnce(reservation);
       // The first attempt may be behind this one.
-      if (outcome.kind !== 'reserved') this.#cancelLater(reservation);
+      if (outcome.kind !== 'reserved') this.#uncertain.add(reservation);
       return outcome;
     } catch (error) {
-      this.#cancelLater(reservation);
+      this.#uncertain.add(reservation);
       throw error;
     }
   }
@@ -199,32 +198,6 @@ export class PostgresBudgets {
     const { kind } = found;
     if (kind === 'early') throw toPostgresTrouble(this.#database.shownUrl, new Error('its clock goes back'));
     return { kind, spend: toSpend(found, budget, atMs) };
-  }
-
-  #cancelLater(reservation: NewReservation): void {
-    if (this.#uncertain.size < MAX_UNCERTAIN) this.#uncertain.set(reservation.id, reservation);
-    this.#cancelTimer ??= setTimeout(() => {
-      this.#cancelTimer = undefined;
-      void this.#cancelAll();
-    }, CANCEL_PAUSE_MS).unref();
-  }
-
-  /** Never rejects: what is not cancelled is tried again. */
-  #cancelAll(): Promise<void> {
-    this.#cancelling ??= this.#cancelEach().finally(() => (this.#cancelling = undefined));
-    return this.#cancelling;
-  }
-
-  async #cancelEach(): Promise<void> {
-    for (const reservation of this.#uncertain.values()) {
-      const { id, keyId, ifLost } = reservation;
-      try {
-        await this.#database.query(STATEMENTS.cancel, [id, keyId, this.#owner, ifLost.startedAtMs]);
-        this.#uncertain.delete(id);
-      } catch {
-        return this.#cancelLater(reservation);
-      }
-    }
   }
 
   #toDatabaseTime(nowMs: number): number {
