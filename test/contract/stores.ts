@@ -47,6 +47,9 @@ const sqlite = (name: string, options: Parameters<typeof openSqliteStore>[1]): S
   },
 });
 
+/** No test hands in a later time of its own: windows that have not begun by the database's clock do not begin. */
+const LATEST_MS = Date.parse('2026-11-01T00:00Z');
+
 const postgres = (name: string, options: PostgresOptions): StoreUnderTest => ({
   name,
   keyAgeMs: options.keyWatch === undefined ? 0 : MAX_SHARED_KEY_AGE_MS,
@@ -56,6 +59,15 @@ const postgres = (name: string, options: PostgresOptions): StoreUnderTest => ({
     onTestFinished(() => server.giveBack(url));
     const database = new URL(url).pathname.slice(1);
     let aheadMs = 0;
+    const advance = async (ms: number): Promise<void> => {
+      aheadMs += ms;
+      await server.run(
+        `CREATE OR REPLACE FUNCTION bedrock_proxy.now_ms() RETURNS bigint LANGUAGE sql VOLATILE AS
+           $$ SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint + ${aheadMs} $$`,
+        database,
+      );
+    };
+    if (Date.now() < LATEST_MS) await advance(LATEST_MS - Date.now());
     return {
       open: async () => {
         const store = await openPostgresStore(url, options);
@@ -63,14 +75,7 @@ const postgres = (name: string, options: PostgresOptions): StoreUnderTest => ({
         return store;
       },
       now: () => Date.now() + aheadMs,
-      advance: async (ms) => {
-        aheadMs += ms;
-        await server.run(
-          `CREATE OR REPLACE FUNCTION bedrock_proxy.now_ms() RETURNS bigint LANGUAGE sql VOLATILE AS
-             $$ SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint + ${aheadMs} $$`,
-          database,
-        );
-      },
+      advance,
     };
   },
 });

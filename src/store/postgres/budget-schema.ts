@@ -140,7 +140,8 @@ END $$;`;
 
 const RESERVE = `
 -- \`window_from\`: where the present window of the budget begins; NULL if it has none. Asked again by the same owner,
--- it says the same. The spend is told if the money is not reserved.
+-- it says the same. The spend is told if the money is not reserved; if that window has not begun yet, the time, and
+-- nothing is done: a clock that is ahead opens no window.
 CREATE FUNCTION bedrock_proxy.reserve(of_id text, of_key text, amount bigint, limit_nano bigint, window_from bigint,
   of_owner text, lost jsonb)
 RETURNS TABLE (kind text, total bigint, window_start bigint, window_spent bigint, reserved bigint)
@@ -150,6 +151,10 @@ DECLARE
   account bedrock_proxy.key_spend;
   free bigint;
 BEGIN
+  IF window_from > bedrock_proxy.now_ms() THEN
+    RETURN QUERY SELECT 'early', bedrock_proxy.now_ms(), 0::bigint, 0::bigint, 0::bigint;
+    RETURN;
+  END IF;
   -- What is spent is not given back by waiting: no lock, and nothing is written.
   SELECT a.* INTO account FROM bedrock_proxy.key_spend a WHERE a.account_id = of_account;
   free := limit_nano - bedrock_proxy.count_spent(account, window_from);

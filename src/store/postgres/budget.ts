@@ -12,15 +12,14 @@ import { within } from '../../lib/deadline.ts';
 import { findCode } from '../../lib/errno.ts';
 import type { Database, SqlStatement } from './database.ts';
 import { toStorable } from './text.ts';
+import { toPostgresTrouble } from './trouble.ts';
+import { UncertainReservations } from './uncertain.ts';
 
 /** How long whoever reads waits for what is on its way to the database. */
 const SETTLING_TIMEOUT_MS = 500;
 /** What has taken longer is not asked again. */
 const MAX_FIRST_ATTEMPT_MS = 1_000;
-const CANCEL_PAUSE_MS = 1_000;
 const CLOSE_TIMEOUT_MS = 2_000;
-/** What is forgotten of more is charged as lost when its lease ends, never too little. */
-const MAX_UNCERTAIN = 10_000;
 
 /** SQLSTATE, Node's codes, and what the driver says, which gives no codes. */
 const UNCERTAIN = /^(?:08|57P0|ECONNRESET|EPIPE|ETIMEDOUT|Connection terminated|Client |Query read timeout)/;
@@ -53,6 +52,11 @@ interface SpendRecord {
   readonly reserved: number;
 }
 
+/** Early: that window has not begun, and `total` is the time. */
+interface ReserveRecord extends SpendRecord {
+  readonly kind: ReserveOutcome['kind'] | 'early';
+}
+
 /** Budgets: each method is one of `BudgetStore`. */
 export class PostgresBudgets {
   readonly #database: Database;
@@ -60,14 +64,17 @@ export class PostgresBudgets {
   /** The reservations of this process that are not settled. */
   readonly #underWay = new Set<string>();
   readonly #settling = new Set<Promise<unknown>>();
+  /** How many settlements have ended. */
+  #ended = 0;
   /** Reservations that may have been made or not, because the connection broke. */
-  readonly #uncertain = new Map<string, NewReservation>();
-  #cancelling: Promise<void> | undefined;
-  #cancelTimer: NodeJS.Timeout | undefined;
+  readonly #uncertain: UncertainReservations;
 
   constructor(database: Database, owner: string) {
     this.#database = database;
     this.#owner = owner;
+    this.#uncertain = new UncertainReservations(async ({ id, keyId, ifLost }) => {
+      await database.query(STATEMENTS.cancel, [id, keyId, owner, ifLost.startedAtMs]);
+    });
   }
 
   async findSpend(
@@ -87,10 +94,10 @@ export class PostgresBudgets {
   }
 
   async reserve(reservation: NewReservation): Promise<ReserveOutcome> {
-    const wasSettling = this.#settling.size > 0;
+    const ended = this.#ended;
     const outcome = await this.#reserve(reservation);
-    // What holds the budget may be over, and on its way to the database, or there since.
-    if (outcome.kind !== 'held' || !(wasSettling || this.#settling.size > 0)) return outcome;
+    // What holds the budget may be over, and on its way to the database, or just there.
+    if (outcome.kind !== 'held' || (this.#settling.size === 0 && this.#ended === ended)) return outcome;
     await this.untilSettled();
     return this.#reserve(reservation);
   }
@@ -106,6 +113,7 @@ export class PostgresBudgets {
       for (const id of byId.keys()) this.#underWay.delete(id);
     } finally {
       this.#settling.delete(settling);
+      this.#ended += 1;
     }
   }
 
@@ -129,8 +137,8 @@ export class PostgresBudgets {
   }
 
   async close(): Promise<void> {
-    await within(CLOSE_TIMEOUT_MS, Promise.allSettled([...this.#settling, this.#cancelAll()]));
-    clearTimeout(this.#cancelTimer);
+    await within(CLOSE_TIMEOUT_MS, Promise.allSettled([...this.#settling, this.#uncertain.cancelAll()]));
+    this.#uncertain.close();
   }
 
   /** A broken connection does not tell what became of the statement: it is asked again, and says the same. */
@@ -142,68 +150,54 @@ export class PostgresBudgets {
       if (!isUncertain(error)) throw error;
       // Nobody waits for it twice.
       if (MACHINE_TICKS() - beganAtTick > MAX_FIRST_ATTEMPT_MS) {
-        this.#cancelLater(reservation);
+        this.#uncertain.add(reservation);
         throw error;
       }
     }
     try {
       const outcome = await this.#reserveOnce(reservation);
       // The first attempt may be behind this one.
-      if (outcome.kind !== 'reserved') this.#cancelLater(reservation);
+      if (outcome.kind !== 'reserved') this.#uncertain.add(reservation);
       return outcome;
     } catch (error) {
-      this.#cancelLater(reservation);
+      this.#uncertain.add(reservation);
       throw error;
     }
   }
 
-  async #reserveOnce({ id, keyId, amountNanoUsd, budget, nowMs, ifLost }: NewReservation): Promise<ReserveOutcome> {
-    const atMs = this.#toDatabaseTime(nowMs);
-    const windowFrom = findBudgetWindow(budget, atMs)?.startMs ?? null;
+  async #reserveOnce(reservation: NewReservation): Promise<ReserveOutcome> {
+    const atMs = this.#toDatabaseTime(reservation.nowMs);
+    const found = await this.#askToReserve(reservation, atMs);
+    if (found.kind !== 'early') return this.#toOutcome(reservation, found, atMs);
+    // Our clock, or what we know of the other one, is wrong.
+    const later = await this.#askToReserve(reservation, found.total);
+    return this.#toOutcome(reservation, later, found.total);
+  }
+
+  async #askToReserve(reservation: NewReservation, atMs: number): Promise<ReserveRecord> {
+    const { id, keyId, amountNanoUsd, budget, ifLost } = reservation;
     const lost = { ...ifLost, chargedNanoUsd: amountNanoUsd, costNanoUsd: undefined, partial: true };
-    const [found] = await this.#database.query<SpendRecord & { readonly kind: ReserveOutcome['kind'] }>(
-      STATEMENTS.reserve,
-      [
-        id,
-        keyId,
-        amountNanoUsd,
-        budget.limitNanoUsd,
-        windowFrom,
-        this.#owner,
-        JSON.stringify(toRecord({ ...lost, pricing: 'unpriced' })),
-      ],
-    );
-    if (found === undefined || found.kind === 'reserved') {
+    const [found] = await this.#database.query<ReserveRecord>(STATEMENTS.reserve, [
+      id,
+      keyId,
+      amountNanoUsd,
+      budget.limitNanoUsd,
+      findBudgetWindow(budget, atMs)?.startMs ?? null,
+      this.#owner,
+      JSON.stringify(toRecord({ ...lost, pricing: 'unpriced' })),
+    ]);
+    if (found === undefined) throw toPostgresTrouble(this.#database.shownUrl, new Error('no row'));
+    return found;
+  }
+
+  #toOutcome({ id, budget }: NewReservation, found: ReserveRecord, atMs: number): ReserveOutcome {
+    if (found.kind === 'reserved') {
       this.#underWay.add(id);
       return { kind: 'reserved' };
     }
-    return { kind: found.kind, spend: toSpend(found, budget, atMs) };
-  }
-
-  #cancelLater(reservation: NewReservation): void {
-    if (this.#uncertain.size < MAX_UNCERTAIN) this.#uncertain.set(reservation.id, reservation);
-    this.#cancelTimer ??= setTimeout(() => {
-      this.#cancelTimer = undefined;
-      void this.#cancelAll();
-    }, CANCEL_PAUSE_MS).unref();
-  }
-
-  /** Never rejects: what is not cancelled is tried again. */
-  #cancelAll(): Promise<void> {
-    this.#cancelling ??= this.#cancelEach().finally(() => (this.#cancelling = undefined));
-    return this.#cancelling;
-  }
-
-  async #cancelEach(): Promise<void> {
-    for (const reservation of this.#uncertain.values()) {
-      const { id, keyId, ifLost } = reservation;
-      try {
-        await this.#database.query(STATEMENTS.cancel, [id, keyId, this.#owner, ifLost.startedAtMs]);
-        this.#uncertain.delete(id);
-      } catch {
-        return this.#cancelLater(reservation);
-      }
-    }
+    const { kind } = found;
+    if (kind === 'early') throw toPostgresTrouble(this.#database.shownUrl, new Error('its clock goes back'));
+    return { kind, spend: toSpend(found, budget, atMs) };
   }
 
   #toDatabaseTime(nowMs: number): number {

@@ -128,9 +128,7 @@ BEGIN
     END IF;
     EXECUTE format('DROP TABLE bedrock_proxy.%I', partition.name);
     -- What the rows added up to goes with them.
-    IF to_regprocedure('bedrock_proxy.forget_usage(bigint, bigint)') IS NOT NULL THEN
-      PERFORM bedrock_proxy.forget_usage(partition.week * ${WEEK_MS}, (partition.week + 1) * ${WEEK_MS});
-    END IF;
+    PERFORM bedrock_proxy.forget_usage(partition.week * ${WEEK_MS}, (partition.week + 1) * ${WEEK_MS});
     IF dropped > 0 THEN RETURN dropped; END IF;
   END LOOP;
   -- Never waits for whoever replaces a row.

@@ -4,7 +4,7 @@ import type { Store } from '../../../src/domain/store.ts';
 import { openDatabase } from '../../../src/store/postgres/database.ts';
 import { openPostgresStore } from '../../../src/store/postgres/store.ts';
 import { POSTGRES, type PostgresServer, sharedPostgres, stopSharedPostgres } from '../../helpers/postgres.ts';
-import { aLedgerRow } from '../../helpers/store-rows.ts';
+import { aBudget, aLedgerRow, aReservation } from '../../helpers/store-rows.ts';
 
 const DAY_MS = 86_400_000;
 const WEEK_MS = 7 * DAY_MS;
@@ -126,6 +126,30 @@ describe.skipIf(POSTGRES === undefined)('the ledger in partitions', () => {
     expect(await store.pruneLedger(beforeMs, 1)).toBe(1);
     expect(await store.pruneLedger(beforeMs, 1)).toBe(0);
     expect(await placesOf()).toEqual({ b2: week(2) });
+    expect((await store.sumUsage({ filter: {}, by: ['key'] })).total.requests).toBe(1);
+  });
+
+  it('is written, read and pruned by a role that may make no tables', async () => {
+    await server.run('CREATE ROLE app LOGIN');
+    await query(`GRANT USAGE ON SCHEMA bedrock_proxy TO app;
+      GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA bedrock_proxy TO app;
+      GRANT USAGE ON ALL SEQUENCES IN SCHEMA bedrock_proxy TO app`);
+    const theirs = await openPostgresStore(server.url(name).replace('owner@', 'app@'));
+    onTestFinished(() => theirs.close());
+    const nowMs = FIRST_MS + 2 * WEEK_MS;
+    await setTime(nowMs);
+    await theirs.settleLost(nowMs);
+    const [first, last] = [FIRST_MS, FIRST_MS + 4 * WEEK_MS];
+    for (const startedAtMs of [first, last]) {
+      const id = `at ${startedAtMs}`;
+      await theirs.reserve(aReservation({ id, nowMs: startedAtMs, amountNanoUsd: 5, budget: aBudget(100) }));
+      await theirs.settle(aLedgerRow({ id, startedAtMs, chargedNanoUsd: 5 }));
+    }
+    expect(await placesOf()).toEqual({ [`at ${first}`]: week(0), [`at ${last}`]: week(4) });
+    expect(await theirs.pruneLedger(last, 10)).toBe(1);
+    expect(await theirs.pruneLedger(last + 1, 10)).toBe(1);
+    expect((await theirs.sumUsage({ filter: {}, by: ['key'] })).total.requests).toBe(0);
+    expect(await theirs.findSizeBytes()).toBeGreaterThan(0);
   });
 
   it('takes what is no text for PostgreSQL as far as it is one', async () => {

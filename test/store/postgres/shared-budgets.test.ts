@@ -39,6 +39,11 @@ async function advance(ms: number): Promise<void> {
     $$ SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint + ${ms} $$`);
 }
 
+async function setTime(ms: number): Promise<void> {
+  await query(`CREATE OR REPLACE FUNCTION bedrock_proxy.now_ms() RETURNS bigint LANGUAGE sql VOLATILE AS
+    'SELECT ${ms}::bigint'`);
+}
+
 async function idsOf(store: Store): Promise<string[]> {
   return (await store.readLedger({}, { after: 0, limit: 10_000 })).map(({ id }) => id);
 }
@@ -163,6 +168,23 @@ describe.skipIf(POSTGRES === undefined)('budgets in a database that proxies shar
     ]);
     expect(await totalOf(store)).toBe(50 * 7 + 1);
     await checkBooks();
+  });
+
+  it('begin a window when the database says so, whatever the clocks of proxies say', async () => {
+    const [store, other] = [await open(), await open()];
+    const hourMs = 3_600_000;
+    const hourly = aBudget(100, { windowMs: hourMs });
+    const beganMs = Math.floor(Date.now() / hourMs) * hourMs;
+    const reserve = async (by: Store, nowMs: number): Promise<string> =>
+      (await by.reserve(aReservation({ amountNanoUsd: 60, budget: hourly, nowMs }))).kind;
+    await setTime(beganMs + 5);
+    expect(await reserve(store, beganMs + 9 * hourMs)).toBe('reserved');
+    expect(await reserve(store, beganMs + 90 * hourMs)).toBe('held');
+    expect(await reserve(other, beganMs - 9 * hourMs)).toBe('held');
+    const [account] = await query<{ start: number }>(
+      'SELECT window_start_ms::float AS start FROM bedrock_proxy.key_spend',
+    );
+    expect(account?.start).toBe(beganMs);
   });
 
   it('have no row appear behind a reader who has read on', async () => {
