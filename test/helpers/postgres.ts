@@ -180,6 +180,13 @@ export class PostgresServer {
   }
 }
 
+function makeFolder(): { readonly folder: string; readonly user: ReturnType<typeof findPostgresUser> } {
+  const folder = mkdtempSync(join(tmpdir(), 'bedrock-proxy-pg-'));
+  const user = findPostgresUser();
+  if (user.uid !== undefined) chownSync(folder, user.uid, user.gid ?? user.uid);
+  return { folder, user };
+}
+
 /**
  * Starts one. `durable`: it waits for the disk, as servers do; otherwise it is quicker, and does not survive a crash of
  * the machine. Whoever starts it stops it and removes its folder with `removePostgres`.
@@ -188,9 +195,7 @@ export async function startPostgres({
   durable = false,
   settings = [],
 }: { readonly durable?: boolean; readonly settings?: readonly string[] } = {}): Promise<PostgresServer> {
-  const folder = mkdtempSync(join(tmpdir(), 'bedrock-proxy-pg-'));
-  const user = findPostgresUser();
-  if (user.uid !== undefined) chownSync(folder, user.uid, user.gid ?? user.uid);
+  const { folder, user } = makeFolder();
   execFileSync(
     join(POSTGRES ?? '', 'initdb'),
     ['-D', join(folder, 'data'), '-U', 'owner', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'],
@@ -198,6 +203,20 @@ export async function startPostgres({
   );
   const quick = durable ? [] : ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off'];
   const server = new PostgresServer(folder, await findClosedPort(), [...quick, ...settings]);
+  await server.start();
+  return server;
+}
+
+/** Starts one that follows `primary`: it can only be read until `pg_promote()`. */
+export async function startStandby(primary: PostgresServer): Promise<PostgresServer> {
+  const { folder, user } = makeFolder();
+  const source = ['-h', '127.0.0.1', '-p', String(primary.port), '-U', 'owner'];
+  execFileSync(
+    join(POSTGRES ?? '', 'pg_basebackup'),
+    ['-D', join(folder, 'data'), '-R', '--checkpoint=fast', '--no-sync', ...source],
+    { ...user, cwd: folder, stdio: 'ignore' },
+  );
+  const server = new PostgresServer(folder, await findClosedPort(), ['fsync=off', 'hot_standby=on']);
   await server.start();
   return server;
 }

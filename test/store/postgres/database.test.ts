@@ -1,4 +1,4 @@
-/** What happens to PostgreSQL, and what a database makes of it: waits, asks again, goes elsewhere, or says what is wrong. */
+/** What happens to PostgreSQL, and what we make of it: wait, ask again, go elsewhere, or say what is wrong. */
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -86,13 +86,9 @@ describe.skipIf(POSTGRES === undefined)('a PostgreSQL database', () => {
     it('asks again on another connection if an administrator ends the session', async () => {
       const database = open();
       const sleeping = database.query(SLEEP, [0.3]);
-      await expect
-        .poll(() =>
-          server.run(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'bedrock-proxy' AND state = 'active'",
-          ),
-        )
-        .toHaveLength(1);
+      const busy = "application_name = 'bedrock-proxy' AND state = 'active'";
+      const end = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE ${busy}`;
+      await expect.poll(() => server.run(end)).toHaveLength(1);
       expect(await sleeping).toHaveLength(1);
     });
 
@@ -174,40 +170,6 @@ describe.skipIf(POSTGRES === undefined)('a PostgreSQL database', () => {
       await expect.poll(() => told).toEqual(['heard']);
     });
   });
-
-  describe('of several servers', () => {
-    let other: PostgresServer;
-
-    beforeAll(async () => {
-      other = await startPostgres();
-    });
-    afterAll(() => removePostgres(other));
-
-    it('takes the one that can be written to, and the other one after a failover', async () => {
-      await setReadOnly(server, true);
-      const both = `postgres://owner@127.0.0.1:${server.port},127.0.0.1:${other.port}/postgres`;
-      const database = open(both, { maxConnections: 2 });
-      await database.query(WRITE);
-      expect(await portOf(database)).toBe(other.port);
-      await setReadOnly(server, false);
-      await setReadOnly(other, true);
-      await database.query({ name: 'write-again', text: 'CREATE TABLE written_again ()' });
-      expect(await portOf(database)).toBe(server.port);
-    });
-
-    it('takes the other one if one is gone', async () => {
-      await setReadOnly(other, false);
-      const database = open(`postgres://owner@127.0.0.1:${server.port},127.0.0.1:${other.port}/postgres`);
-      expect(await portOf(database)).toBe(server.port);
-      await server.stop('immediate');
-      try {
-        await untilItResponds(database);
-        expect(await portOf(database)).toBe(other.port);
-      } finally {
-        await server.start();
-      }
-    });
-  });
 });
 
 /** A way to the server on which all is lost while it is mute, on connections made before as well. */
@@ -251,19 +213,6 @@ async function disturb(database: Database, what: () => Promise<void>): Promise<s
   over.abort();
   await Promise.all(workers);
   return [...told];
-}
-
-async function setReadOnly(which: PostgresServer, isReadOnly: boolean): Promise<void> {
-  await which.run(`ALTER SYSTEM SET default_transaction_read_only = ${isReadOnly ? 'on' : 'off'}`);
-  await which.run('SELECT pg_reload_conf()');
-  await expect
-    .poll(() => which.run('SHOW transaction_read_only'))
-    .toEqual([{ transaction_read_only: isReadOnly ? 'on' : 'off' }]);
-}
-
-async function portOf(database: Database): Promise<number | undefined> {
-  const [row] = await database.query<{ port: number }>({ name: 'port', text: 'SELECT inet_server_port() AS port' });
-  return row?.port;
 }
 
 function pass(from: Socket, to: Socket, isLost: () => boolean): void {
