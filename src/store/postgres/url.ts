@@ -61,7 +61,8 @@ const IGNORED = new Set(
   (
     'keepalives keepalives_idle keepalives_interval keepalives_count tcp_user_timeout client_encoding encoding ' +
     'fallback_application_name gssencmode gsslib krbsrvname sslcompression sslsni load_balance_hosts pool ' +
-    'pool_timeout pool_size connection_limit schema reaping_frequency checkout_timeout'
+    'pool_timeout pool_size idle_timeout socket_timeout uselibpqcompat advisory_locks connection_limit schema ' +
+    'reaping_frequency checkout_timeout'
   ).split(' '),
 );
 /** Rails, Prisma and others say with these that a pooler keeps no prepared statements. */
@@ -118,7 +119,7 @@ function readParameters(query: string): Map<string, string> {
   const parameters = new Map<string, string>();
   for (const part of query.split('&').filter((text) => text !== '')) {
     const [name, value] = splitOnce(part, '=').map(decode);
-    if (name === undefined || IGNORED.has(name)) continue;
+    if (name === undefined || (IGNORED.has(name) && value !== 'require')) continue;
     if (!PARAMETERS.has(name)) refuse(`has the parameter ${name}, which is not known`);
     parameters.set(name, value ?? '');
   }

@@ -1,4 +1,7 @@
-/** What happens to PostgreSQL, and what we make of it: wait, ask again, go elsewhere, or say what is wrong. */
+/**
+ * What happens to PostgreSQL, and what we make of it: wait, ask again, go elsewhere, or say what is wrong.
+ * @module-tag slow
+ */
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';

@@ -1,4 +1,7 @@
-/** A database of several servers: the one that can be written to is found, and found again when another takes over. */
+/**
+ * A database of several servers: the one that can be written to is found, and found again when another takes over.
+ * @module-tag slow
+ */
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { type Database, openDatabase } from '../../../src/store/postgres/database.ts';
 import { failureOf } from '../../helpers/failure.ts';

@@ -1,4 +1,7 @@
-/** PgBouncer between us and the database: statements go over whatever connection it has, settings do not go at all. */
+/**
+ * PgBouncer between us and the database: statements go over whatever connection it has, settings do not go at all.
+ * @module-tag slow
+ */
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { openDatabase } from '../../../src/store/postgres/database.ts';
 import { openPostgresStore } from '../../../src/store/postgres/store.ts';

@@ -60,6 +60,7 @@ describe('the URL of a database', () => {
     'postgres://ann:canary@db:port/keys',
     'postgres://ann:canary@db/keys?sslmode=maybe',
     'postgres://ann:canary@db/keys?sslcrl=revoked.pem',
+    'postgres://ann:canary@db/keys?gssencmode=require',
     'postgres://ann:canary@db/keys?target_session_attrs=standby',
     'postgres://ann:canary@db/keys?connect_timeout=soon',
     'postgres://ann:can%ary@db/keys',
