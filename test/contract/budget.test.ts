@@ -362,9 +362,11 @@ describeStores(({ create, keyAgeMs }) => {
     });
   });
 
+  // A command on a shared database asks for a key once, and keeps none.
+  if (keyAgeMs === 0) return;
+
   describe('the cache of keys', () => {
-    // A command asks for a key once, and keeps none.
-    it.runIf(keyAgeMs > 0)('caches keys over bookings of its own process, but not over what others write', async () => {
+    it('caches keys over bookings of its own process, but not over what others write', async () => {
       const key = aKeyRow();
       await store.insertKey(key);
       await vi.waitFor(async () => {
