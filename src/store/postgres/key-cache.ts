@@ -131,15 +131,19 @@ export class KeyCache {
   #take({ server, version, changedIds }: KeyChangesRead, beganAt: Moment): void {
     // A later one has come before it.
     if (beganAt.tick < this.#confirmedAt.tick) return;
-    // After a fail-over the last numbers may mean other changes, and before the first poll nothing is known.
-    if (changedIds === undefined || server !== this.#server || version < this.#version) this.#forgetAll();
-    else {
-      for (const id of changedIds) this.#forgetUnder(id);
-      if (changedIds.length > 0) this.#endFetches();
-    }
+    // Of the same version, what was changed is forgotten already: polls that were asked at once say it twice.
+    const isNew = server !== this.#server || version !== this.#version;
+    if (isNew) this.#forgetChanged(changedIds, server !== this.#server || version < this.#version);
     this.#server = server;
     this.#version = version;
     this.#confirmedAt = beganAt;
+  }
+
+  /** After a fail-over the last numbers may mean other changes, and before the first poll nothing is known. */
+  #forgetChanged(ids: readonly string[] | undefined, isOtherDatabase: boolean): void {
+    if (ids === undefined || isOtherDatabase) return this.#forgetAll();
+    for (const id of ids) this.#forgetUnder(id);
+    if (ids.length > 0) this.#endFetches();
   }
 
   /** Resolves when the keys are confirmed, or the database is away. A poll that is under way may be too old. */

@@ -105,6 +105,16 @@ describe('a key that is known', () => {
     expect(database.finds).toBe(0);
   });
 
+  it('stays if a second poll, asked at the same time as one before, says again what was changed', async () => {
+    tick += 1;
+    await tellChanged(['vk_a'], 8);
+    await look();
+    tick += 1;
+    await tellChanged(['vk_a'], 8);
+    await look();
+    expect(database.finds).toBe(1);
+  });
+
   it('is used for a second without a poll, and no longer', async () => {
     tick += 1_000;
     await look();
