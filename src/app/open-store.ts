@@ -58,8 +58,8 @@ async function openPostgres(
   const opening = openPostgresStore(database.url, {
     migrates,
     maxConnections,
-    keyWatch: staleMs === undefined ? undefined : { staleMs },
-    spill: threads ? { ...spillPlace(database), onProblem, tell: printTalk } : undefined,
+    keyWatch: staleMs === undefined ? undefined : { staleMs, nowMs: Date.now },
+    spill: threads ? { ...spillPlace(database), nowMs: Date.now, onProblem, tell: printTalk } : undefined,
     secretFingerprint: secret && fingerprintSecret(secret),
     onUpgrade: (upgrade) => printTalk(`note: ${describeMigration(database, upgrade)}`),
   });

@@ -12,6 +12,7 @@ const spill = new Spill({
   path,
   space: thisProcessSpace(Date.now()),
   pid: process.pid,
+  nowMs: Date.now,
   settleAll: () => Promise.reject(new Error('away')),
   onProblem: () => {},
   tell: () => {},

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 
 /** Packages that an install brings besides ours. To raise it is a decision: what for, and what the package weighs. */
-const MAX_PACKAGES = 38;
+const MAX_PACKAGES = 53;
 
 interface LockedPackage {
   version?: string;

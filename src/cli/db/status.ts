@@ -26,7 +26,7 @@ export async function printDatabaseStatus(input: StatusInput): Promise<void> {
   // Of a file, it is what `db check` says: whether it is whole is the question there.
   if (database.kind === 'file') return (await import('./check.ts')).check({ db: database.path, json: input.json });
   const { readPostgresStatus } = await import('../../store/postgres/database-status.ts');
-  const status = await readPostgresStatus(database.url);
+  const status = await readPostgresStatus(database.url, Date.now);
   const secret = status.contents && compareSecret(database, status.contents);
   const problems = findProblems(status, secret);
   if (input.json) printJson(statusToJson(database, { ...status, secret, problems }));

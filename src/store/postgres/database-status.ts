@@ -1,4 +1,5 @@
 /** How a shared database is, for whoever runs it. Only reads. */
+import { MACHINE_TICKS, type WallClock } from '../../lib/clock.ts';
 import { type Database, openDatabase } from './database.ts';
 import { migrate, POSTGRES_MIGRATIONS, readSchemaVersion } from './migrations.ts';
 
@@ -67,20 +68,20 @@ const READ_CONTENTS = {
 const COUNT_LEDGER = { name: 'status-count', text: 'SELECT count(*) AS requests FROM bedrock_proxy.ledger' };
 
 /** Asks the database at `url`. Throws ERR_STORE_UNAVAILABLE if it does not respond. */
-export function readPostgresStatus(url: string): Promise<PostgresStatus> {
+export function readPostgresStatus(url: string, nowMs: WallClock): Promise<PostgresStatus> {
   return withDatabase(url, async (database) => {
     // The first statement connects.
     await database.query(READ_SERVER);
-    const startedAtMs = performance.now();
+    const startedAtTick = MACHINE_TICKS();
     const [server] = await database.query<ServerRecord>(READ_SERVER);
-    const responseMs = performance.now() - startedAtMs;
+    const responseMs = MACHINE_TICKS() - startedAtTick;
     if (server === undefined) throw new Error('a row of the server is missing');
     const found = await readSchemaVersion(database);
     const known = POSTGRES_MIGRATIONS.length;
     return {
       serverVersion: server.version,
       responseMs,
-      clockAheadMs: Math.round(server.now_ms + responseMs / 2 - Date.now()),
+      clockAheadMs: Math.round(server.now_ms + responseMs / 2 - nowMs()),
       hasTls: server.tls,
       isReadOnly: server.read_only,
       connections: server.connections,

@@ -2,7 +2,7 @@
  * Keeps the cache of keys true: listens to what is notified, and polls besides, since a pooler may eat that and a
  * connection may break. Learns on the way how far the clocks differ, and whether this program is too old by now.
  */
-import { MACHINE_TICKS, type MonotonicClock } from '../../lib/clock.ts';
+import { MACHINE_TICKS, type MonotonicClock, type WallClock } from '../../lib/clock.ts';
 import type { ProxyError } from '../../lib/errors.ts';
 import type { Database } from './database.ts';
 import { KeyCache, type KeyChangesRead } from './key-cache.ts';
@@ -19,6 +19,7 @@ const CHANNEL = 'bedrock_proxy_keys';
 export interface KeyWatchOptions {
   /** For how long keys are used as they were known while the database is away; 0: not at all. */
   readonly staleMs: number;
+  readonly nowMs: WallClock;
   readonly tickMs?: MonotonicClock | undefined;
 }
 
@@ -34,6 +35,7 @@ export class KeyWatch {
   readonly #database: Database;
   /** Of everything else. */
   readonly #main: Database;
+  readonly #nowMs: WallClock;
   readonly #stopListening: () => void;
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
@@ -41,10 +43,11 @@ export class KeyWatch {
   #refusal: ProxyError | undefined;
 
   constructor({ database, options }: KeysWatching, main: Database) {
-    const { staleMs, tickMs = MACHINE_TICKS } = options;
+    const { staleMs, nowMs, tickMs = MACHINE_TICKS } = options;
     this.#database = database;
     this.#main = main;
-    this.cache = new KeyCache({ tickMs, nowMs: Date.now, staleMs, readChanges: (since) => this.#readChanges(since) });
+    this.#nowMs = nowMs;
+    this.cache = new KeyCache({ tickMs, nowMs, staleMs, readChanges: (since) => this.#readChanges(since) });
     this.#stopListening = database.listen(CHANNEL, {
       onNotification: (id) => this.cache.forget(id),
       // What was notified before is lost.
@@ -71,10 +74,10 @@ export class KeyWatch {
   }
 
   async #readChanges(since: number): Promise<KeyChangesRead> {
-    const beganAtMs = Date.now();
+    const beganAtMs = this.#nowMs();
     const [record] = await this.#askChanges(since);
     if (record === undefined) throw toPostgresTrouble(this.#database.shownUrl, new Error('no row in key_changes'));
-    this.#compareClocks(record.clock_ms, beganAtMs, Date.now());
+    this.#compareClocks(record.clock_ms, beganAtMs, this.#nowMs());
     this.#refusal = findRefusal(this.#database, record);
     return { server: record.server, version: record.version, changedIds: findChangedIds(record) };
   }

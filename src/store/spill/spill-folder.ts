@@ -6,6 +6,7 @@
 import { randomBytes } from 'node:crypto';
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { WallClock } from '../../lib/clock.ts';
 import { findCode } from '../../lib/errno.ts';
 import { ProxyError } from '../../lib/errors.ts';
 import type { LedgerRow } from '../../domain/ledger.ts';
@@ -26,6 +27,7 @@ export interface SpillFolderOptions {
   readonly path: string;
   readonly space: ProcessSpace;
   readonly pid: number;
+  readonly nowMs: WallClock;
   readonly maxBytes?: number | undefined;
   readonly fileBytes?: number | undefined;
 }
@@ -166,7 +168,7 @@ export class SpillFolder {
 
   /** Tells other machines that this process is alive. */
   async touch(): Promise<void> {
-    const now = new Date();
+    const now = this.#options.nowMs() / 1_000;
     const paths = [...this.#files, ...(this.#open === undefined ? [] : [this.#open])].map(({ path }) => path);
     await Promise.all(paths.map((path) => utimes(path, now, now).catch(() => {})));
   }

@@ -132,7 +132,7 @@ export class Spill {
 
   async #adopt(): Promise<void> {
     // A folder that cannot be read is told of when rows are to be written there.
-    const rows = await this.#folder.adopt(Date.now()).catch(() => 0);
+    const rows = await this.#folder.adopt(this.#options.nowMs()).catch(() => 0);
     if (rows > 0) this.#startDraining();
   }
 

@@ -57,7 +57,7 @@ describe.skipIf(POSTGRES === undefined)('the schema in PostgreSQL', () => {
   });
 
   it('is upgraded while proxies of this version run, which go on and start again', async () => {
-    const store = await openPostgresStore(url, { keyWatch: { staleMs: 0 } });
+    const store = await openPostgresStore(url, { keyWatch: { staleMs: 0, nowMs: Date.now } });
     onTestFinished(() => store.close());
     expect(await migrate(open(), nextVersion(KNOWN))).toEqual({ from: KNOWN, to: KNOWN + 1 });
     expect(await readSchemaVersion(open())).toEqual({ version: KNOWN + 1, compatibleFrom: KNOWN });
@@ -70,7 +70,7 @@ describe.skipIf(POSTGRES === undefined)('the schema in PostgreSQL', () => {
   });
 
   it('refuses proxies that cannot live with it, and those that run notice it', async () => {
-    const store = await openPostgresStore(url, { keyWatch: { staleMs: 30_000 } });
+    const store = await openPostgresStore(url, { keyWatch: { staleMs: 30_000, nowMs: Date.now } });
     onTestFinished(() => store.close());
     const row = aKeyRow();
     await store.insertKey(row);

@@ -37,7 +37,7 @@ describe.skipIf(POSTGRES === undefined)('keys in a database that servers share',
   });
 
   async function open(staleMs = 30_000): Promise<Store> {
-    const opened = await openPostgresStore(url, { keyWatch: { staleMs } });
+    const opened = await openPostgresStore(url, { keyWatch: { staleMs, nowMs: Date.now } });
     onTestFinished(() => opened.close());
     return opened;
   }

@@ -69,6 +69,7 @@ function open(database: FakeDatabase, path: string, options: Partial<SpillOption
     path,
     space: SPACE,
     pid: 1234,
+    nowMs: Date.now,
     settleAll: database.settleAll,
     onProblem: (error) => problems.push(error),
     tell: (message) => told.push(message),
