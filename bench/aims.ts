@@ -38,7 +38,7 @@ export function readAims(report: RunReport): Aim[] {
   return rows.flatMap(({ measured, ofHighest, isSmaller, ...row }) => {
     if (measured === undefined) return [];
     const value = ofHighest ? measured.max : measured.median;
-    const isMet = value <= (row.atMost ?? Number.POSITIVE_INFINITY) && value >= (row.atLeast ?? 0);
+    const isMet = value <= (row.atMost ?? Number.POSITIVE_INFINITY) && value >= (row.atLeast ?? Number.NEGATIVE_INFINITY);
     return [{ ...row, measured, isMet: isSmaller ? undefined : isMet }];
   });
 }
