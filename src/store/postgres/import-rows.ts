@@ -143,13 +143,13 @@ async function refuseTakenAliases(transaction: Transaction, keys: readonly Impor
   });
 }
 
-/** Bytes as PostgreSQL writes them. */
+/** Bytes as PostgreSQL writes them. What is null is left out: most columns of a row are. */
 function toJson(rows: readonly ImportedRow[]): string {
-  return JSON.stringify(rows.map((row) => Object.fromEntries(Object.entries(row).map(toPair))));
+  return JSON.stringify(rows.map((row) => Object.fromEntries(Object.entries(row).flatMap(toPairs))));
 }
 
-function toPair([name, value]: [string, ImportedRow[string]]): [string, string | number | null] {
-  if (Buffer.isBuffer(value)) return [name, `\\x${value.toString('hex')}`];
-  if (typeof value === 'string') return [name, toStorableText(value)];
-  return [name, value];
+function toPairs([name, value]: [string, ImportedRow[string]]): [string, string | number][] {
+  if (value === null) return [];
+  if (Buffer.isBuffer(value)) return [[name, `\\x${value.toString('hex')}`]];
+  return [[name, typeof value === 'string' ? toStorableText(value) : value]];
 }
