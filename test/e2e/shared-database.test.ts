@@ -105,6 +105,8 @@ describe.skipIf(POSTGRES === undefined)('several proxies', () => {
     for (const machine of machines) {
       const rows = (await runOn(machine, 'logs', '--json', '--key', 'alice')).stdout.trim().split('\n');
       expect(rows.map((row) => (JSON.parse(row) as { status: number }).status)).toEqual([200, 200]);
+      const usage = JSON.parse((await runOn(machine, 'usage', '--json', '--key', 'alice')).stdout) as unknown;
+      expect(usage).toMatchObject({ total: { requests: 2, errors: 0 } });
     }
     for (const args of [
       ['status'],
@@ -148,7 +150,9 @@ describe.skipIf(POSTGRES === undefined)('several proxies', () => {
     const { stdout } = await runOn(app, 'key', 'generate', '--quiet', '--budget', '5', '--rpm', '9');
     await using proxy = await launchServer([], app.environment);
     expect(await send(proxy, stdout.trim())).toBe(200);
-    expect((await runOn(app, 'logs')).code).toBe(0);
+    for (const command of ['logs', 'usage', 'db status']) {
+      expect([command, (await runOn(app, ...command.split(' '))).code]).toEqual([command, 0]);
+    }
   });
 
   it('tell nobody the password of the database', async () => {
