@@ -38,7 +38,8 @@ export function readAims(report: RunReport): Aim[] {
   return rows.flatMap(({ measured, ofHighest, isSmaller, ...row }) => {
     if (measured === undefined) return [];
     const value = ofHighest ? measured.max : measured.median;
-    const isMet = value <= (row.atMost ?? Number.POSITIVE_INFINITY) && value >= (row.atLeast ?? Number.NEGATIVE_INFINITY);
+    const { atMost = Number.POSITIVE_INFINITY, atLeast = Number.NEGATIVE_INFINITY } = row;
+    const isMet = value <= atMost && value >= atLeast;
     return [{ ...row, measured, isMet: isSmaller ? undefined : isMet }];
   });
 }
