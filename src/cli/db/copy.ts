@@ -2,7 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { findRunning } from '../../app/find-running.ts';
-import { withExistingStore } from '../../app/open-store.ts';
+import { isFileMissing, withExistingStore } from '../../app/open-store.ts';
 import { EXIT_FAILED, formatTable, printData, printJson, printTalk } from '../../app/print.ts';
 import { readSaltKey } from '../../config/config.ts';
 import {
@@ -89,6 +89,9 @@ function readEnds(input: CopyInput): [FileLocation, PostgresLocation] {
         hint: 'Set BEDROCK_PROXY_DB instead if the URL has a password: every user of this machine sees a command line.',
       },
     );
+  }
+  if (isFileMissing(source)) {
+    throw new ProxyError('ERR_BAD_OPTION', `There is no database at ${source.path}.`, { hint: 'Name it with --from.' });
   }
   return [source, target];
 }

@@ -4,6 +4,7 @@ import { readSaltKey } from '../../config/config.ts';
 import { type PostgresLocation, readDatabaseLocation } from '../../config/database-location.ts';
 import type { Flags } from '../../config/options.ts';
 import { fingerprintSecret, peekServerSecret } from '../../keys/server-secret.ts';
+import { compactBytes } from '../../lib/format.ts';
 import type { DatabaseContents, PostgresStatus, SchemaStatus } from '../../store/postgres/database-status.ts';
 
 /** What `db status` was asked. */
@@ -84,7 +85,7 @@ function formatStatus({ shown }: PostgresLocation, status: JudgedStatus): string
           ['keys', String(contents.keys)],
           ['requests', `${contents.isEstimate ? 'about ' : ''}${contents.requests}`],
           ['reservations', String(contents.reservations)],
-          ['size', `${contents.sizeBytes} bytes`],
+          ['size', compactBytes(contents.sizeBytes)],
         ] as const);
   return `${formatFields([...fields, ...inside])}\n\n${problems.length === 0 ? 'All is well.' : problems.join('\n')}`;
 }

@@ -176,7 +176,7 @@ describe('a database that is not asked', () => {
   it.each([
     { args: ['--to', 'other.db'], says: '--to must name a PostgreSQL database' },
     { args: ['--from', 'postgres://owner:hunter2@h/d'], says: '--from must name a SQLite file.' },
-    { args: ['--from', 'missing.db'], says: 'There is no database at' },
+    { args: ['--from', 'missing.db'], says: 'hint: Name it with --from.' },
   ])('refuses to copy with $args', async ({ args, says }) => {
     const { code, stderr } = await runDb(['copy', ...args]);
     expect([code, stderr]).toMatchObject([2, expect.stringContaining(says)]);
