@@ -17,7 +17,7 @@ const KEYS = 100;
 const LANES = 24;
 /** A killed proxy loses the rows of so many milliseconds at most; while the database is away, of this many. */
 const WINDOW_MS = 500;
-const WINDOW_WITHOUT_DATABASE_MS = 12_000;
+const WINDOW_WITHOUT_DATABASE_MS = 3_000;
 /** A revoked key is refused everywhere within this time, by the contract; the rest is for the way there. */
 const REVOKED_WITHIN_MS = 1_000;
 const REVOCATION_NOISE_MS = 500;

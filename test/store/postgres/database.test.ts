@@ -42,7 +42,9 @@ describe.skipIf(POSTGRES === undefined)('a PostgreSQL database', () => {
 
     it('are waited for with an end', async () => {
       const database = open(`${server.url()}?connect_timeout=1`, { maxConnections: 2 });
-      const busy = [database.query(SLEEP, [2]), database.query(SLEEP, [2])];
+      // Both are there before somebody waits.
+      await Promise.all([database.query(SLEEP, [0.1]), database.query(SLEEP, [0.1])]);
+      const busy = [database.query(SLEEP, [4]), database.query(SLEEP, [4])];
       await expect(database.query(ONE)).rejects.toMatchObject({
         code: 'ERR_STORE_UNAVAILABLE',
         message: 'The database has no connection free.',
