@@ -67,7 +67,11 @@ export async function runPostgres(
   try {
     const upstream = await isReady(run(fileURLToPath(new URL('./upstream.ts', import.meta.url)), [], environment));
     const sqlite = { ...environment, BEDROCK_PROXY_DB: join(folder, 'beside-postgres.db') };
-    const postgres = { ...environment, BEDROCK_PROXY_DB: await server.createDatabase({ migrated: true }) };
+    const postgres = {
+      ...environment,
+      BEDROCK_PROXY_DB: await server.createDatabase({ migrated: true }),
+      BEDROCK_PROXY_SALT_KEY: 'a-salt-of-the-bench',
+    };
     const start = async (env: NodeJS.ProcessEnv): Promise<string> => {
       const port = await findFreePort();
       const args = ['start', '--quiet', '--port', String(port), '--endpoint-url', `http://127.0.0.1:${upstream.port}`];
