@@ -152,6 +152,17 @@ describe.skipIf(POSTGRES === undefined)('the ledger in partitions', () => {
     expect(await theirs.findSizeBytes()).toBeGreaterThan(0);
   });
 
+  it('is not pruned too early by a proxy whose clock is ahead', async () => {
+    await setTime(FIRST_MS + DAY_MS);
+    await store.settle(aLedgerRow({ id: 'one', startedAtMs: FIRST_MS }));
+    const aheadMs = FIRST_MS + 500 * DAY_MS;
+    expect(await store.pruneLedger(aheadMs - 90 * DAY_MS, 10, aheadMs)).toBe(0);
+    expect(await idsOf()).toEqual(['one']);
+    expect(await partitions()).toEqual(['ledger_other', week(0), week(1), week(2)]);
+    await setTime(aheadMs);
+    expect(await store.pruneLedger(aheadMs - 90 * DAY_MS, 10, aheadMs)).toBe(1);
+  });
+
   it('is dropped for nobody who may not delete its rows', async () => {
     await server.run('CREATE ROLE reader LOGIN');
     await query('GRANT USAGE ON SCHEMA bedrock_proxy TO reader; GRANT SELECT ON bedrock_proxy.ledger TO reader');
