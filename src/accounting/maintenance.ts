@@ -56,7 +56,8 @@ export function startLedgerMaintenance(
     stops.push(
       repeat(async () => {
         const beforeTick = tickMs();
-        const deleted = await store.pruneLedger(nowMs() - retentionMs, rows);
+        const atMs = nowMs();
+        const deleted = await store.pruneLedger(atMs - retentionMs, rows, atMs);
         const isQuick = tickMs() - beforeTick < PRUNE_STEP_MS;
         if (deleted < rows) rows = PRUNE_ROWS;
         else rows = isQuick ? Math.min(2 * rows, MAX_PRUNE_ROWS) : Math.max(PRUNE_ROWS, Math.floor(rows / 2));

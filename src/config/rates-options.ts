@@ -28,6 +28,9 @@ export function readRatesConfig(flags: Flags, environment: Environment): RatesCo
 function parseRedisUrl(setting: Setting): string {
   const url = URL.parse(setting.value);
   const isNumber = /^\/?\d*$/.test(url?.pathname ?? '');
-  if (url !== null && /^(redis|valkey)s?:$/.test(url.protocol) && url.hostname !== '' && isNumber) return setting.value;
+  // A `#` or `?` in a password that is not encoded: what follows would count as something else, and be shown.
+  const isWhole = url?.hash === '' && !url.search.includes('@');
+  const isRedis = url !== null && /^(redis|valkey)s?:$/.test(url.protocol) && url.hostname !== '';
+  if (isRedis && isNumber && isWhole) return setting.value;
   throw badOption(setting, 'must be the URL of a Redis or Valkey, such as redis://127.0.0.1:6379 or rediss://…');
 }

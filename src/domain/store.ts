@@ -90,8 +90,9 @@ export interface LedgerStore {
   sumUsage(query: UsageQuery): Promise<UsageSums>;
   /**
    * Deletes at most `maxRows` of the rows that are older, or as many as are deleted as one. Returns the number of them.
+   * `nowMs`: the time of the caller. A store with a clock of its own deletes nothing that is younger by that one.
    */
-  pruneLedger(beforeMs: number, maxRows: number): Promise<number>;
+  pruneLedger(beforeMs: number, maxRows: number, nowMs?: number): Promise<number>;
   /**
    * Sums up to `maxRows` more of the rows in advance, for reports to come. Returns 0 if reports are quick as it is.
    */

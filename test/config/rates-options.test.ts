@@ -36,7 +36,8 @@ it.each([
 });
 
 it('refuses what is no address of Redis, and tells no password', async () => {
-  for (const redisUrl of ['http://secret@one', 'redis:', 'redis:///1', 'redis://one/name', 'one:6379']) {
+  const notEncoded = ['redis://one:12#secret@two', 'redis://one:12?secret@two', 'redis://one:12/secret@two'];
+  for (const redisUrl of ['http://secret@one', 'redis:', 'redis:///1', 'redis://one/name', 'one:6379', ...notEncoded]) {
     const refused = await failureOf(() => readRatesConfig({ redisUrl }, {}));
     expect(refused).toMatchObject({ code: 'ERR_BAD_OPTION', message: expect.stringContaining('--redis-url must be') });
     expect(refused.message).not.toContain('secret');

@@ -98,6 +98,8 @@ export class PostgresBudgets {
     const outcome = await this.#reserve(reservation);
     // What holds the budget may be over, and on its way to the database, or just there.
     if (outcome.kind !== 'held' || (this.#settling.size === 0 && this.#ended === ended)) return outcome;
+    // What is to be given back under this id would be given back while the request goes on.
+    if (this.#uncertain.has(reservation.id)) return outcome;
     await this.untilSettled();
     return this.#reserve(reservation);
   }

@@ -14,6 +14,8 @@ const KEEP_ALIVE_DELAY_MS = 30_000;
 /** bigint, and the sums of it: money, times and sequences, all below 2^53. */
 const INT8 = 20;
 const NUMERIC = 1700;
+/** Nobody's functions and operators in other schemas count as PostgreSQL's; ours are always named with their schema. */
+const OWN_FUNCTIONS_ONLY = '-c search_path=pg_catalog';
 /** SQLSTATE of a standby that is asked to write. */
 const READ_ONLY = '25006';
 /** What poolers say of settings that they do not pass on. */
@@ -148,8 +150,8 @@ export class ConnectionMaker {
       types: { getTypeParser: parserOf },
     };
     if (!this.#sendsSettings) return settings;
-    const options = address.serverOptions;
-    return { ...settings, statement_timeout: statementTimeoutMs, ...(options !== undefined && { options }) };
+    const options = [OWN_FUNCTIONS_ONLY, address.serverOptions].join(' ').trimEnd();
+    return { ...settings, statement_timeout: statementTimeoutMs, options };
   }
 }
 

@@ -115,6 +115,11 @@ DECLARE
   dropped bigint;
   deleted bigint;
 BEGIN
+  -- Whoever may only read has as much right to call this as all others.
+  IF NOT has_table_privilege(coalesce(nullif(current_setting('role'), 'none'), session_user),
+    'bedrock_proxy.ledger', 'DELETE') THEN
+    RAISE insufficient_privilege USING MESSAGE = 'permission denied for table ledger';
+  END IF;
   FOR partition IN
     SELECT c.relname AS name, c.reltuples AS about, substr(c.relname, 13)::bigint AS week
     FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid

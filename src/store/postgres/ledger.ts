@@ -15,7 +15,12 @@ const SLICE_ROWS = 800_000;
 
 const STATEMENTS = {
   ends: { name: 'ledger_ends', text: 'SELECT min(sequence) AS first, max(sequence) AS last FROM bedrock_proxy.ledger' },
-  prune: { name: 'prune_ledger', text: 'SELECT bedrock_proxy.prune_ledger($1::bigint, $2::bigint) AS count' },
+  // A clock that is ahead deletes nothing too early.
+  prune: {
+    name: 'prune_ledger',
+    text: `SELECT bedrock_proxy.prune_ledger(
+        $1::bigint - greatest(0, coalesce($3::bigint - bedrock_proxy.now_ms(), 0)), $2::bigint) AS count`,
+  },
   makePartitions: { name: 'make_partitions', text: 'SELECT bedrock_proxy.make_partitions()' },
   // Without what deleted rows have left in the files.
   sizeBytes: {
@@ -66,8 +71,9 @@ export class PostgresLedger {
     return this.#usage.sum(query);
   }
 
-  async prune(beforeMs: number, maxRows: number): Promise<number> {
-    const [pruned] = await this.#database.query<{ count: number }>(STATEMENTS.prune, [beforeMs, maxRows]);
+  async prune(beforeMs: number, maxRows: number, nowMs?: number): Promise<number> {
+    const values = [beforeMs, maxRows, nowMs ?? null];
+    const [pruned] = await this.#database.query<{ count: number }>(STATEMENTS.prune, values);
     return pruned?.count ?? 0;
   }
 

@@ -171,8 +171,9 @@ class PostgresStore implements Store {
     return this.#ledger.sumUsage(query);
   }
 
-  pruneLedger(beforeMs: number, maxRows: number): Promise<number> {
-    return this.#ledger.prune(beforeMs, maxRows);
+  /** By the database's clock, if that is behind. */
+  pruneLedger(beforeMs: number, maxRows: number, nowMs?: number): Promise<number> {
+    return this.#ledger.prune(beforeMs, maxRows, nowMs);
   }
 
   prepareReports(maxRows: number): Promise<number> {

@@ -22,6 +22,11 @@ export class UncertainReservations {
     this.#later();
   }
 
+  /** Whether it is to be given back: then it must not be asked for again. */
+  has(id: string): boolean {
+    return this.#waiting.has(id);
+  }
+
   /** Tries it once with each. Never rejects. */
   cancelAll(): Promise<void> {
     this.#cancelling ??= this.#cancelEach().finally(() => (this.#cancelling = undefined));

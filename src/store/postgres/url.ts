@@ -73,8 +73,8 @@ const URL_PARTS = /^postgres(?:ql)?:\/\/(?:([^/?]*)@)?([^/?@]*)(?:\/([^?]*))?(?:
 /** Throws ERR_BAD_OPTION if the URL cannot be understood. */
 export function parseDatabaseUrl(url: string): DatabaseAddress {
   const [, login = '', hostList = '', path = '', query = ''] = URL_PARTS.exec(url) ?? refuse('cannot be read');
-  // A `?` in a password that is not encoded: nothing of it is to be shown.
-  if (query.includes('@')) refuse('cannot be read');
+  // A `/` or `?` in a password that is not encoded: nothing of it is to be shown.
+  if (`${path}${query}`.includes('@')) refuse('cannot be read');
   const parameters = readParameters(query);
   const [user, password] = splitOnce(login, ':');
   const given: Readonly<Record<string, string | undefined>> = {

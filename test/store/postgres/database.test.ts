@@ -14,7 +14,7 @@ import { POSTGRES, type PostgresServer, removePostgres, startPostgres } from '..
 const ONE = { name: 'one', text: 'SELECT 1 AS one' };
 const PID = { name: 'pid', text: 'SELECT pg_backend_pid() AS pid' };
 const SLEEP = { name: 'sleep', text: 'SELECT pg_sleep($1::float8)' };
-const WRITE = { name: 'write', text: 'CREATE TABLE IF NOT EXISTS written ()' };
+const WRITE = { name: 'write', text: 'CREATE TABLE IF NOT EXISTS public.written ()' };
 
 describe.skipIf(POSTGRES === undefined)('a PostgreSQL database', () => {
   let server: PostgresServer;

@@ -8,7 +8,7 @@ import { failureOf } from '../../helpers/failure.ts';
 import { POSTGRES, type PostgresServer, removePostgres, startPostgres, startStandby } from '../../helpers/postgres.ts';
 
 const ONE = { name: 'one', text: 'SELECT 1 AS one' };
-const WRITE = { name: 'write', text: 'CREATE TABLE IF NOT EXISTS written ()' };
+const WRITE = { name: 'write', text: 'CREATE TABLE IF NOT EXISTS public.written ()' };
 
 describe.skipIf(POSTGRES === undefined)('a database of several servers', () => {
   let server: PostgresServer;
@@ -27,7 +27,7 @@ describe.skipIf(POSTGRES === undefined)('a database of several servers', () => {
     expect(await portOf(database)).toBe(other.port);
     await setReadOnly(server, false);
     await setReadOnly(other, true);
-    await database.query({ name: 'write-again', text: 'CREATE TABLE written_again ()' });
+    await database.query({ name: 'write-again', text: 'CREATE TABLE public.written_again ()' });
     expect(await portOf(database)).toBe(server.port);
   });
 
@@ -55,7 +55,7 @@ describe.skipIf(POSTGRES === undefined)('a database of several servers', () => {
     await primary.stop('immediate');
     expect((await failureOf(() => database.query(ONE))).code).toBe('ERR_STORE_UNAVAILABLE');
     await standby.run('SELECT pg_promote()');
-    await database.query({ name: 'write-again', text: 'CREATE TABLE written_again ()' });
+    await database.query({ name: 'write-again', text: 'CREATE TABLE public.written_again ()' });
     expect(await portOf(database)).toBe(standby.port);
   });
 });

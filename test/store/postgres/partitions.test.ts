@@ -152,6 +152,29 @@ describe.skipIf(POSTGRES === undefined)('the ledger in partitions', () => {
     expect(await theirs.findSizeBytes()).toBeGreaterThan(0);
   });
 
+  it('is not pruned too early by a proxy whose clock is ahead', async () => {
+    await setTime(FIRST_MS + DAY_MS);
+    await store.settle(aLedgerRow({ id: 'one', startedAtMs: FIRST_MS }));
+    const aheadMs = FIRST_MS + 500 * DAY_MS;
+    expect(await store.pruneLedger(aheadMs - 90 * DAY_MS, 10, aheadMs)).toBe(0);
+    expect(await idsOf()).toEqual(['one']);
+    expect(await partitions()).toEqual(['ledger_other', week(0), week(1), week(2)]);
+    await setTime(aheadMs);
+    expect(await store.pruneLedger(aheadMs - 90 * DAY_MS, 10, aheadMs)).toBe(1);
+  });
+
+  it('is dropped for nobody who may not delete its rows', async () => {
+    await server.run('CREATE ROLE reader LOGIN');
+    await query('GRANT USAGE ON SCHEMA bedrock_proxy TO reader; GRANT SELECT ON bedrock_proxy.ledger TO reader');
+    await store.settle(aLedgerRow({ id: 'one', startedAtMs: FIRST_MS }));
+    const theirs = openDatabase(server.url(name).replace('owner@', 'reader@'));
+    onTestFinished(() => theirs.close());
+    const text = `SELECT bedrock_proxy.prune_ledger(${FIRST_MS + 9 * WEEK_MS}, 10)`;
+    await expect(theirs.query({ name: 'prune', text })).rejects.toMatchObject({ code: 'ERR_STORE_UNAVAILABLE' });
+    expect(await idsOf()).toEqual(['one']);
+    expect(await partitions()).toEqual(['ledger_other', week(0), week(1), week(2)]);
+  });
+
   it('takes what is no text for PostgreSQL as far as it is one', async () => {
     const text = 'a\0b\uD800c\uDE00d\u{1F600}\\u0000';
     const stored = 'a\uFFFDb\uFFFDc\uFFFDd\u{1F600}\\u0000';

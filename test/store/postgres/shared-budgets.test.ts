@@ -2,6 +2,7 @@
  * One database and several proxies on it: they spend no more than there is, get into no deadlock, write each row once,
  * and lose nothing if one of them is killed or its connection breaks.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { RESERVATION_LEASE_MS } from '../../../src/domain/budget.ts';
 import type { LedgerRow } from '../../../src/domain/ledger.ts';
@@ -212,13 +213,17 @@ describe.skipIf(POSTGRES === undefined)('budgets in a database that proxies shar
     let budgets: PostgresBudgets;
     /** What happens to the next statements of a name: carried out or not, and no response in any case. */
     let breaks: { name: string; isCarriedOut: boolean }[];
+    /** Until then, what is settled is on its way. */
+    let settles: Promise<void> | undefined;
 
     beforeEach(() => {
       database = openDatabase(url);
       breaks = [];
+      settles = undefined;
       const broken: Database = Object.assign(Object.create(database), {
         query: async (statement: { name: string; text: string }, values: never[]) => {
           const [next] = breaks;
+          if (statement.name === 'settle') await settles;
           if (next?.name !== statement.name) return database.query(statement, values);
           breaks.shift();
           if (next.isCarriedOut) await database.query(statement, values);
@@ -276,6 +281,21 @@ describe.skipIf(POSTGRES === undefined)('budgets in a database that proxies shar
       await expect.poll(spendOf, { timeout: 10_000 }).toMatchObject({ totalNanoUsd: 5, reservedNanoUsd: 0 });
       expect(await idsOf(store)).toEqual([settled.id]);
       await checkBooks();
+    });
+
+    it('give nothing back of a request that goes on, if its second attempt was held', async () => {
+      await budgets.reserve(aReservation({ id: 'other', amountNanoUsd: 60, budget: HUNDRED }));
+      settles = delay(200);
+      const settling = budgets.settleAll([aLedgerRow({ id: 'other', chargedNanoUsd: 0 })]);
+      breaks = [{ name: 'reserve', isCarriedOut: false }];
+      const { kind } = await budgets.reserve(aReservation({ id: 'mine', amountNanoUsd: 60, budget: HUNDRED }));
+      await settling;
+      await expect
+        .poll(() => query("SELECT * FROM bedrock_proxy.reservations WHERE id = 'mine' AND if_lost IS NULL"), {
+          timeout: 10_000,
+        })
+        .toHaveLength(1);
+      expect(kind).toBe('held');
     });
 
     it('leave a reservation that is refused at the second attempt, but not the first one', async () => {

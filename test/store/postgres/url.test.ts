@@ -65,6 +65,7 @@ describe('the URL of a database', () => {
     'postgres://ann:canary@db/keys?connect_timeout=soon',
     'postgres://ann:can%ary@db/keys',
     'postgres://ann:x?canary=y@db/keys',
+    'postgres://ann:12/canary@db/keys',
   ])('is refused, and never quoted: %s', async (url) => {
     const error = await failureOf(async () => parseDatabaseUrl(url));
     expect(error).toMatchObject({ code: 'ERR_BAD_OPTION' });
