@@ -4,6 +4,7 @@
  * servers do.
  */
 import { type ChildProcess, execFile } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -45,6 +46,8 @@ const CONNECTIONS = 32;
 /** Beside the proxies: the upstream, the load generator and the database. */
 const OTHER_PROCESSES = 3;
 const CALL = { model: 'small', operation: 'converse', bodyBytes: 300 } as const;
+/** A key with a budget may use only what has a price. */
+const PRICES = { models: { 'bench.*': { input_mtok: 0.06, output_mtok: 0.24, max_output_tokens: 5_000 } } };
 const KEYS = [
   { name: 'without limits', flags: [] },
   { name: 'with --budget', flags: ['--budget', '100000'] },
@@ -66,6 +69,8 @@ export async function runPostgres(
   };
   try {
     const upstream = await isReady(run(fileURLToPath(new URL('./upstream.ts', import.meta.url)), [], environment));
+    const prices = join(folder, 'bench-prices.json');
+    await writeFile(prices, JSON.stringify(PRICES));
     const sqlite = { ...environment, BEDROCK_PROXY_DB: join(folder, 'beside-postgres.db') };
     const postgres = {
       ...environment,
@@ -74,7 +79,8 @@ export async function runPostgres(
     };
     const start = async (env: NodeJS.ProcessEnv): Promise<string> => {
       const port = await findFreePort();
-      const args = ['start', '--quiet', '--port', String(port), '--endpoint-url', `http://127.0.0.1:${upstream.port}`];
+      const endpoint = `http://127.0.0.1:${upstream.port}`;
+      const args = ['start', '--quiet', '--port', String(port), '--endpoint-url', endpoint, '--prices', prices];
       await untilPortResponds(port, run(launcher, args, env));
       return `http://127.0.0.1:${port}`;
     };

@@ -116,6 +116,8 @@ export class PostgresServer {
     this.#child = undefined;
     if (child === undefined) return;
     const ended = child.exitCode === null ? once(child, 'exit') : undefined;
+    // Whoever has nothing else to wait for would end here.
+    child.ref();
     execFileSync(join(POSTGRES ?? '', 'pg_ctl'), ['stop', '-D', join(this.folder, 'data'), '-m', how], {
       ...findPostgresUser(),
       cwd: this.folder,
