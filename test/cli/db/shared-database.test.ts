@@ -83,6 +83,19 @@ describe.skipIf(POSTGRES === undefined)('a shared database', () => {
       expect(result.code).toBe(code);
       expect(result.stdout).toMatch(new RegExp(`^secret +${secret}$`, 'm'));
     });
+
+    it('a key that another secret has sealed is not shown, and the hint names no file', async () => {
+      await createTarget(true);
+      const at = { BEDROCK_PROXY_DB: target.kind === 'postgres' ? target.url : '' };
+      await cli.run(['key', 'generate', '--alias', 'a'], { ...at, BEDROCK_PROXY_SALT_KEY: SALT });
+      const shownKey = await cli.run(['env', '--key', 'a'], {
+        ...at,
+        BEDROCK_PROXY_SALT_KEY: 'salt-key-of-another-one',
+      });
+      expect(shownKey.stderr).toContain(
+        'hint: Set BEDROCK_PROXY_SALT_KEY to what the other proxies of this database have.',
+      );
+    });
   });
 
   describe('db copy', () => {
