@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
-import type { DatabaseLocation, PostgresLocation } from '../config/database-location.ts';
+import { type DatabaseLocation, hintForOrigin, type PostgresLocation } from '../config/database-location.ts';
 import type { Store } from '../domain/store.ts';
 import { ProxyError } from '../lib/errors.ts';
 import { thisProcessSpace } from '../keys/exec-key.ts';
@@ -75,10 +75,10 @@ function spillPlace({ folder, url }: PostgresLocation): Pick<SpillOptions, 'path
   return { path: join(folder, `spill-${hash}`), space: thisProcessSpace(Date.now()), pid: process.pid };
 }
 
-/** Who has set DATABASE_URL for another program may not know that it counts here. */
-function naming({ shown, origin }: PostgresLocation, error: ProxyError): ProxyError {
-  const { code, message, hint, cause } = error;
-  return new ProxyError(code, message, { hint, detail: `${shown}, from ${origin}`, cause });
+function naming(database: PostgresLocation, error: ProxyError): ProxyError {
+  const { code, message, cause } = error;
+  const hint = error.hint && hintForOrigin(database, error.hint);
+  return new ProxyError(code, message, { hint, detail: `${database.shown}, from ${database.origin}`, cause });
 }
 
 /** What was done to the schema of a database, as a sentence. */

@@ -45,6 +45,12 @@ export function nameDatabase(location: DatabaseLocation): string {
   return location.kind === 'file' ? location.path : location.url;
 }
 
+/** Who has set DATABASE_URL for another program may not know that it counts here: the hint of an error says so. */
+export function hintForOrigin({ origin }: PostgresLocation, hint: string): string {
+  if (origin !== 'DATABASE_URL') return hint;
+  return `${hint} If DATABASE_URL is of another program, name ours with BEDROCK_PROXY_DB: a URL, or a file.`;
+}
+
 /**
  * Where the key database is: `--db`, BEDROCK_PROXY_DB, DATABASE_URL, or the user's data folder. Throws ERR_BAD_OPTION.
  */

@@ -5,7 +5,7 @@
 import { findCode } from '../lib/errno.ts';
 import { createHmac, hkdfSync, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import type { DatabaseLocation } from '../config/database-location.ts';
+import { type DatabaseLocation, hintForOrigin } from '../config/database-location.ts';
 import { createFile } from '../lib/atomic-file.ts';
 import { ProxyError } from '../lib/errors.ts';
 import { type PrivateFile, requirePrivateFile } from '../lib/private-file.ts';
@@ -88,8 +88,11 @@ export function findServerSecret(database: DatabaseLocation, saltKey: string | u
     'ERR_BAD_OPTION',
     'Keys in PostgreSQL are sealed with BEDROCK_PROXY_SALT_KEY, which is not set.',
     {
-      hint: 'Give every proxy of the database the same: a random text, such as of `openssl rand -hex 16`.',
-      detail: database.shown,
+      hint: hintForOrigin(
+        database,
+        'Give every proxy of the database the same: a random text, such as of `openssl rand -hex 16`.',
+      ),
+      detail: `${database.shown}, from ${database.origin}`,
     },
   );
 }

@@ -24,7 +24,7 @@ describe.skipIf(POSTGRES === undefined)('a shared database', () => {
       const error = await failureOf(() => open(database, nothing));
       expect(error).toMatchObject({ code: 'ERR_STORE_UNAVAILABLE', detail: `${database.shown}, from DATABASE_URL` });
       expect(error.message).toBe('The PostgreSQL database has no tables of bedrock-proxy.');
-      expect(error.hint).toContain('BEDROCK_PROXY_DB');
+      expect(error.hint).toContain('If DATABASE_URL is of another program, name ours with BEDROCK_PROXY_DB');
     }
     await (await openStore(database, { migrates: true })).close();
     await withStore(database, nothing);
@@ -33,7 +33,7 @@ describe.skipIf(POSTGRES === undefined)('a shared database', () => {
   it('takes one server secret, and says so to who has another one', async () => {
     const database = await locateNew({ migrated: true });
     const missing = await failureOf(() => withStore(database, nothing, { sealing: { saltKey: undefined } }));
-    expect(missing).toMatchObject({ code: 'ERR_BAD_OPTION', detail: database.shown });
+    expect(missing).toMatchObject({ code: 'ERR_BAD_OPTION', detail: `${database.shown}, from DATABASE_URL` });
     await withStore(database, nothing, { sealing: { saltKey: SALT } });
     await withStore(database, nothing, { sealing: { saltKey: SALT } });
     const other = await failureOf(() => withStore(database, nothing, { sealing: { saltKey: OTHER_SALT } }));
@@ -41,5 +41,19 @@ describe.skipIf(POSTGRES === undefined)('a shared database', () => {
     expect(other.message).toBe('The keys of the database are sealed under another server secret.');
     expect(other.hint).toContain('BEDROCK_PROXY_SALT_KEY');
     await withStore(database, nothing);
+  });
+});
+
+describe('a shared database that cannot be opened', () => {
+  it.each([
+    { variable: 'DATABASE_URL', advice: 'If DATABASE_URL is of another program' },
+    { variable: 'BEDROCK_PROXY_DB', advice: undefined },
+  ])('may be of another program only if $variable is DATABASE_URL', async ({ variable, advice }) => {
+    const database = readDatabaseLocation({}, { [variable]: 'postgres://owner@127.0.0.1:1/x' });
+    for (const saltKey of [SALT, undefined]) {
+      const error = await failureOf(() => withStore(database, nothing, { sealing: { saltKey } }));
+      expect(error.detail).toBe(`postgres://owner@127.0.0.1:1/x, from ${variable}`);
+      expect(/If DATABASE_URL is of another program/.exec(error.hint ?? '')?.[0]).toBe(advice);
+    }
   });
 });

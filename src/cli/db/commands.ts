@@ -30,14 +30,14 @@ used. Of a SQLite file, it is what \`db check\` says.
 `;
 const MIGRATE_NOTES = `
 Makes our tables in PostgreSQL, in the schema bedrock_proxy, and brings them up
-to date. \`start\` does the same, if it may: this is for
-whoever runs proxies with a role that makes no tables.
+to date. \`start\` does the same, if it may: this is for whoever runs proxies with
+a role that makes no tables.
 `;
 const COPY_NOTES = `
 Keys with their limits, what they have spent, and the ledger. End the proxies
 of the file first. What is in the database already stays: if it was cut, run it
-again. At the end both are compared; it ends with 1 if they differ. Keys are
-sealed anew, with BEDROCK_PROXY_SALT_KEY.
+again. At the end both are compared; it ends with 1 if something is missing.
+Keys are sealed anew, with BEDROCK_PROXY_SALT_KEY.
 `;
 const COPY_ENDS = {
   from: {

@@ -44,8 +44,8 @@ const BATCH_ROWS = 2_000;
 const PROGRESS_ROWS = 100_000;
 
 /**
- * Copies keys, what they have spent, and the ledger, and compares both sides; the exit code is 1 if they differ. What
- * was copied before stays as it is there. Throws ERR_BAD_OPTION, and ERR_STORE_UNAVAILABLE.
+ * Copies keys, what they have spent, and the ledger, and compares both sides; the exit code is 1 if something is
+ * missing. What was copied before stays as it is there. Throws ERR_BAD_OPTION, and ERR_STORE_UNAVAILABLE.
  */
 export async function copyDatabase(input: CopyInput): Promise<void> {
   const [source, target] = readEnds(input);
@@ -196,14 +196,15 @@ function addTallies(one: RowTally, other: RowTally): RowTally {
 function printReport({ json }: CopyInput, ends: readonly [FileLocation, PostgresLocation], report: CopyReport): void {
   const { keys, budgets, requests, unopened } = report;
   const all = { keys, budgets, requests };
-  const isSame = Object.values(all).every(
-    ({ source, target }) => source.rows === target.rows && source.nanoUsd === target.nanoUsd,
+  // What a key has spent since it was copied is more than the file has of it.
+  const isComplete = Object.values(all).every(
+    ({ source, target }) => source.rows === target.rows && source.nanoUsd <= target.nanoUsd,
   );
-  if (!isSame) process.exitCode = EXIT_FAILED;
+  if (!isComplete) process.exitCode = EXIT_FAILED;
   const [from, to] = ends.map(({ shown }) => shown);
   if (json) {
     const counts = Object.fromEntries(Object.entries(all).map(([name, copied]) => [name, copiedToJson(copied)]));
-    return printJson({ from, to, same: isSame, ...counts, keys_unopened: unopened });
+    return printJson({ from, to, complete: isComplete, ...counts, keys_unopened: unopened });
   }
   const lines = Object.entries(all).map(([name, { source, target, copied }]) => [
     name,
@@ -216,7 +217,7 @@ function printReport({ json }: CopyInput, ends: readonly [FileLocation, Postgres
       `note: ${unopened} keys are sealed under a secret that is not here: they work as tokens, and sign nothing.`,
     );
   }
-  printTalk(isSame ? `${to ?? ''} has all of ${from ?? ''}.` : 'The database has not all that the file has.');
+  printTalk(isComplete ? `${to ?? ''} has all of ${from ?? ''}.` : 'The database has not all that the file has.');
 }
 
 function copiedToJson({ source, target, copied }: CopiedRows): object {

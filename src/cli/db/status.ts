@@ -4,6 +4,7 @@ import { readSaltKey } from '../../config/config.ts';
 import { type PostgresLocation, readDatabaseLocation } from '../../config/database-location.ts';
 import type { Flags } from '../../config/options.ts';
 import { fingerprintSecret, peekServerSecret } from '../../keys/server-secret.ts';
+import { ProxyError } from '../../lib/errors.ts';
 import { compactBytes } from '../../lib/format.ts';
 import type { DatabaseContents, PostgresStatus, SchemaStatus } from '../../store/postgres/database-status.ts';
 
@@ -19,7 +20,7 @@ type SecretState = 'same' | 'other' | 'not set here' | 'not used yet';
 const CLOCK_TOLERANCE_MS = 2_000;
 
 /**
- * Prints how the database is; the exit code is 1 if it cannot be used. Throws ERR_BAD_OPTION, and
+ * Prints how the database is; the exit code is 1 if it cannot be used. Throws ERR_BAD_OPTION, and of a file
  * ERR_STORE_UNAVAILABLE.
  */
 export async function printDatabaseStatus(input: StatusInput): Promise<void> {
@@ -27,12 +28,26 @@ export async function printDatabaseStatus(input: StatusInput): Promise<void> {
   // Of a file, it is what `db check` says: whether it is whole is the question there.
   if (database.kind === 'file') return (await import('./check.ts')).check({ db: database.path, json: input.json });
   const { readPostgresStatus } = await import('../../store/postgres/database-status.ts');
-  const status = await readPostgresStatus(database.url, Date.now);
+  const status = await readPostgresStatus(database.url, Date.now).catch(passTrouble);
+  if (status instanceof ProxyError) return printTrouble(input, database, status);
   const secret = status.contents && compareSecret(database, status.contents);
   const problems = findProblems(status, secret);
   if (input.json) printJson(statusToJson(database, { ...status, secret, problems }));
   else printData(formatStatus(database, { ...status, secret, problems }));
   if (problems.length > 0) process.exitCode = EXIT_FAILED;
+}
+
+/** That it cannot be used is what was asked; a URL that is wrong is not. */
+function passTrouble(thrown: unknown): ProxyError {
+  if (thrown instanceof ProxyError && thrown.code === 'ERR_STORE_UNAVAILABLE') return thrown;
+  throw thrown;
+}
+
+function printTrouble({ json }: StatusInput, { shown }: PostgresLocation, { message, hint }: ProxyError): void {
+  const problem = hint === undefined ? message : `${message} ${hint}`;
+  if (json) printJson({ database: shown, ok: false, problems: [problem] });
+  else printData(`${formatFields([['database', shown]])}\n\n${problem}`);
+  process.exitCode = EXIT_FAILED;
 }
 
 interface JudgedStatus extends PostgresStatus {
@@ -98,7 +113,7 @@ function statusToJson(
     database: shown,
     ok: problems.length === 0,
     server_version: status.serverVersion,
-    response_ms: status.responseMs,
+    response_ms: Math.round(status.responseMs * 10) / 10,
     clock_ahead_ms: status.clockAheadMs,
     tls: status.hasTls,
     read_only: status.isReadOnly,

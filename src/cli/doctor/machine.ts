@@ -15,6 +15,7 @@ import type { RunningProxy } from '../../app/running-proxy.ts';
 import { describeServer } from '../../app/taken-port.ts';
 import type { ServerFacts } from '../../auth/server-facts.ts';
 import { isExecKey } from '../../keys/exec-key.ts';
+import { findServerSecret } from '../../keys/server-secret.ts';
 import { readVersion } from '../../lib/version.ts';
 import { openKey } from '../key/client-key.ts';
 
@@ -76,6 +77,8 @@ export async function checkDatabase(config: Config): Promise<CheckResult> {
   const { database } = config;
   if (isFileMissing(database)) return ok('database', `${database.shown} will be created at the first start`);
   try {
+    // In PostgreSQL no proxy starts without it.
+    if (database.kind === 'postgres') findServerSecret(database, config.saltKey);
     const store = await openStore(database);
     const all = await store.listKeys().finally(() => store.close());
     const rows = all.filter((row) => !isExecKey(row));
@@ -91,8 +94,10 @@ export async function checkDatabase(config: Config): Promise<CheckResult> {
     return ok('database', `${words}; a proxy of it lets anybody on this machine in`);
   } catch (thrown) {
     const result = failBy('database', thrown);
-    // Bearer keys work without the secret; only signatures need it.
-    return result.message.includes('sealed') ? warn('database', result.message, result.hint ?? '') : result;
+    // On a file, bearer keys work without the secret; only signatures need it.
+    return database.kind === 'file' && result.message.includes('sealed')
+      ? warn('database', result.message, result.hint ?? '')
+      : result;
   }
 }
 

@@ -78,7 +78,10 @@ export function openKey(row: VirtualKeyRow, { database, saltKey }: KeyLocation):
   const { id, alias, accessKeyId } = row;
   if (key !== undefined) return { id, alias, accessKeyId, key, endsAtMs: findKeyEnd(row) };
   throw new ProxyError('ERR_SECRET_MISSING', `The key ${alias ?? id} was sealed under another server secret.`, {
-    hint: 'Restore BEDROCK_PROXY_SALT_KEY or the .secret file beside the database, or make a new key.',
+    hint:
+      database.kind === 'postgres'
+        ? 'Set BEDROCK_PROXY_SALT_KEY to what the other proxies of this database have.'
+        : 'Restore BEDROCK_PROXY_SALT_KEY or the .secret file beside the database, or make a new key.',
   });
 }
 

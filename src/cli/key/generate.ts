@@ -6,7 +6,7 @@ import { type MintedKey, mintKey, parseGrace, rotateKey as rotate } from '../../
 import { findNamesakes, keepWorking } from '../../keys/namesakes.ts';
 import { maskKey } from '../../keys/secret.ts';
 import { readSaltKey } from '../../config/config.ts';
-import { readDatabaseLocation } from '../../config/database-location.ts';
+import { nameDatabase, readDatabaseLocation } from '../../config/database-location.ts';
 import type { VirtualKeyRow } from '../../domain/key.ts';
 import type { Store } from '../../domain/store.ts';
 import type { KeyInput, LimitInput } from './input.ts';
@@ -128,8 +128,9 @@ function mintedToJson(minted: MintedKey): object {
 
 /** The database, if the next command would look into another one. */
 function findOtherDatabase(input: PrintInput): string | undefined {
-  const { shown } = readDatabaseLocation(input, process.env);
-  return shown === readDatabaseLocation({ ...input, db: undefined }, process.env).shown ? undefined : shown;
+  const database = readDatabaseLocation(input, process.env);
+  const next = readDatabaseLocation({ ...input, db: undefined }, process.env);
+  return nameDatabase(database) === nameDatabase(next) ? undefined : database.shown;
 }
 
 function snippet({ id, alias, accessKeyId }: MintedKey, database: string | undefined): string {

@@ -63,8 +63,8 @@ async function waitForEnd(signalled: readonly ServerStatus[]): Promise<void> {
       isTold = true;
       for (const { url, pid } of alive)
         printTalk(
-          `The proxy at ${url} has not ended yet. Its requests have the time of --shutdown-grace; if it hangs, ` +
-            `\`kill -9 ${pid}\` ends it.`,
+          `The proxy at ${url} has not ended yet: it has the time of its --shutdown-delay, its requests that of ` +
+            `--shutdown-grace. If it hangs, \`kill -9 ${pid}\` ends it.`,
         );
     }
     await delay(LOOK_EVERY_MS);

@@ -20,9 +20,7 @@ export async function requireSchema(database: Database): Promise<void> {
   const found = await readSchemaVersion(database);
   if (found === undefined) {
     throw new ProxyError('ERR_STORE_UNAVAILABLE', 'The PostgreSQL database has no tables of bedrock-proxy.', {
-      hint:
-        '`bedrock-proxy start` or `bedrock-proxy db migrate` makes them. If DATABASE_URL is of another program, name ' +
-        'ours with BEDROCK_PROXY_DB.',
+      hint: '`bedrock-proxy start` or `bedrock-proxy db migrate` makes them.',
       detail: database.shownUrl,
     });
   }

@@ -83,6 +83,19 @@ describe.skipIf(POSTGRES === undefined)('a shared database', () => {
       expect(result.code).toBe(code);
       expect(result.stdout).toMatch(new RegExp(`^secret +${secret}$`, 'm'));
     });
+
+    it('a key that another secret has sealed is not shown, and the hint names no file', async () => {
+      await createTarget(true);
+      const at = { BEDROCK_PROXY_DB: target.kind === 'postgres' ? target.url : '' };
+      await cli.run(['key', 'generate', '--alias', 'a'], { ...at, BEDROCK_PROXY_SALT_KEY: SALT });
+      const shownKey = await cli.run(['env', '--key', 'a'], {
+        ...at,
+        BEDROCK_PROXY_SALT_KEY: 'salt-key-of-another-one',
+      });
+      expect(shownKey.stderr).toContain(
+        'hint: Set BEDROCK_PROXY_SALT_KEY to what the other proxies of this database have.',
+      );
+    });
   });
 
   describe('db copy', () => {
@@ -112,7 +125,7 @@ describe.skipIf(POSTGRES === undefined)('a shared database', () => {
       );
       expect(after?.spends).toEqual(before?.spends);
       expect(after?.rows).toEqual(before?.rows.map((row) => ({ ...row, path: row.path && 'a\uFFFDb\uFFFD' })));
-      expect(await runJson(['copy'])).toMatchObject({ same: true, keys: { copied: 0 }, requests: { copied: 0 } });
+      expect(await runJson(['copy'])).toMatchObject({ complete: true, keys: { copied: 0 }, requests: { copied: 0 } });
     });
 
     it('goes on where it was cut', async () => {
@@ -122,7 +135,7 @@ describe.skipIf(POSTGRES === undefined)('a shared database', () => {
       await into.addLedger(rows.readLedger(0, 2_000), { source: 'another', sequence: 2_000 });
       await into.close();
       rows.close();
-      const expected = { same: true, requests: { source: 5_000, target: 5_000 } };
+      const expected = { complete: true, requests: { source: 5_000, target: 5_000 } };
       expect(await runJson(['copy'])).toMatchObject(expected);
       expect(await runJson(['copy'])).toMatchObject({ ...expected, requests: { copied: 0 } });
     });
@@ -134,8 +147,16 @@ describe.skipIf(POSTGRES === undefined)('a shared database', () => {
       const { code, stdout } = await runDb(['copy', '--json']);
       expect([code, JSON.parse(stdout)]).toMatchObject([
         1,
-        { same: false, budgets: { source_usd: '0.000005', target_usd: '0.000002' }, requests: { copied: 3 } },
+        { complete: false, budgets: { source_usd: '0.000005', target_usd: '0.000002' }, requests: { copied: 3 } },
       ]);
+    });
+
+    it('misses nothing of a key that has spent more since it was copied', async () => {
+      await withStore(source, (store) => settleSome(store, ['vk_a'], 2));
+      expect((await runDb(['copy'])).code).toBe(0);
+      await withStore(target, (store) => settleSome(store, ['vk_a'], 3));
+      const { code, stderr } = await runDb(['copy']);
+      expect([code, stderr]).toEqual([0, `${shown} has all of ${source.shown}.\n`]);
     });
 
     it('refuses a file that is in use, and an alias that is taken', async () => {
@@ -160,6 +181,14 @@ describe('a database that is not asked', () => {
   beforeEach(async () => {
     cli = await openCli();
     target = readDatabaseLocation({ db: `postgres://owner:${PASSWORD}@127.0.0.1:1/x` }, {});
+  });
+
+  it('is what db status tells if it cannot be reached', async () => {
+    const problem = 'The database cannot be reached. Check its address, and that it runs.';
+    const shownUrl = 'postgres://owner@127.0.0.1:1/x';
+    const said = await runDb(['status']);
+    expect(said).toMatchObject({ code: 1, stdout: `database  ${shownUrl}\n\n${problem}\n`, stderr: '' });
+    expect(await runJson(['status'])).toEqual({ database: shownUrl, ok: false, problems: [problem] });
   });
 
   it.each([

@@ -205,6 +205,14 @@ describe('doctor', () => {
     expect(code).toBe(0);
   });
 
+  it('fails without the secret that a shared database needs, as start does', async () => {
+    const env = { BEDROCK_PROXY_DB: 'postgres://owner@127.0.0.1:1/x' };
+    const { find, code } = await diagnose(['--offline', '--no-invoke'], env);
+    const message = expect.stringContaining('sealed with BEDROCK_PROXY_SALT_KEY, which is not set') as unknown;
+    expect(find('database')).toMatchObject({ status: 'fail', message });
+    expect(code).toBe(1);
+  });
+
   it('reads the price file, says where it is wrong, and goes on', async () => {
     const cli = await openCli();
     const file = join(cli.home, 'own.json');

@@ -77,6 +77,9 @@ describe('key generate', () => {
     const other = join(cli.home, 'my keys.db');
     const made = await cli.run(['key', 'generate', '--alias', 'bob', '--db', other]);
     expect(made.stderr).toContain(`  eval "$(bedrock-proxy env --key bob --db '${other}')"\n`);
+    const same = { BEDROCK_PROXY_DB: other };
+    const again = await cli.run(['key', 'generate', '--alias', 'eve', '--db', `file:${other}`], same);
+    expect(again.stderr).toContain('  eval "$(bedrock-proxy env --key eve)"\n');
     expect((stdout + stderr).split(fields.key ?? '')).toHaveLength(2);
     expect(stderr.split('\n').filter((line) => line.length > 80)).toEqual([]);
   });
