@@ -18,6 +18,8 @@ import type { MonotonicClock, WallClock } from '../../lib/clock.ts';
  */
 const POLL_SLICES = 5;
 const POLL_SLICE_MS = 100;
+/** So long a key that is not known is waited for while the database is away: it may hang for much longer. */
+const MAX_WAIT_MS = 2_000;
 /** A fetch that began longer ago is not shared. */
 const MAX_SHARED_MS = 250;
 const MAX_KEYS = 50_000;
@@ -50,6 +52,8 @@ export interface KeyCacheOptions {
   readonly staleMs: number;
   /** Must ask the database anew. */
   readonly readChanges: (sinceVersion: number) => Promise<KeyChangesRead>;
+  /** The error for whoever has waited too long. */
+  readonly tooLong: () => Error;
 }
 
 type Find = () => Promise<VirtualKeyRow | undefined>;
@@ -90,7 +94,7 @@ export class KeyCache {
   async findKey(by: NameOfKey, name: string, find: Find): Promise<VirtualKeyRow | undefined> {
     const known = this.#byName[by];
     if (!this.#isFresh() && known.has(name)) await this.#confirm();
-    return (this.#mayUse() ? known.get(name) : undefined) ?? this.#fetch(`${by} ${name}`, find);
+    return (this.#mayUse() ? known.get(name) : undefined) ?? this.#inTime(this.#fetch(`${by} ${name}`, find));
   }
 
   /** Keys stay: what has had one has one. */
@@ -170,6 +174,14 @@ export class KeyCache {
 
   #mayUse(): boolean {
     return this.#ageMs() <= Math.max(MAX_SHARED_KEY_AGE_MS, this.#options.staleMs);
+  }
+
+  async #inTime<T>(work: Promise<T>): Promise<T> {
+    if (!this.#isAway) return work;
+    const told = work.then((result) => ({ result }));
+    const found = await within(MAX_WAIT_MS, told);
+    if (found === undefined) throw this.#options.tooLong();
+    return found.result;
   }
 
   async #fetch(what: string, find: Find): Promise<VirtualKeyRow | undefined> {

@@ -39,6 +39,7 @@ export class KeyWatch {
   readonly #stopListening: () => void;
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
+  #isAskingMain = false;
   /** This program is too old for the schema as it is by now. */
   #refusal: ProxyError | undefined;
 
@@ -47,7 +48,13 @@ export class KeyWatch {
     this.#database = database;
     this.#main = main;
     this.#nowMs = nowMs;
-    this.cache = new KeyCache({ tickMs, nowMs, staleMs, readChanges: (since) => this.#readChanges(since) });
+    this.cache = new KeyCache({
+      tickMs,
+      nowMs,
+      staleMs,
+      readChanges: (since) => this.#readChanges(since),
+      tooLong: () => toPostgresTrouble(database.shownUrl, new NoResponseError()),
+    });
     this.#stopListening = database.listen(CHANNEL, {
       onNotification: (id) => this.cache.forget(id),
       // What was notified before is lost.
@@ -85,7 +92,14 @@ export class KeyWatch {
   /** A server that is full may refuse the connections of the watch, while those for all else are there already. */
   async #askChanges(since: number): Promise<ChangesRecord[]> {
     const ask = (database: Database): Promise<ChangesRecord[]> => database.query(KEY_STATEMENTS.changes, [since]);
-    return ask(this.#database).catch(() => ask(this.#main));
+    try {
+      return await ask(this.#database);
+    } catch (error) {
+      // One at a time: if they hang as well, requests need them more.
+      if (this.#isAskingMain) throw error;
+      this.#isAskingMain = true;
+      return await ask(this.#main).finally(() => (this.#isAskingMain = false));
+    }
   }
 
   #compareClocks(clockMs: number, beganAtMs: number, endedAtMs: number): void {
@@ -93,6 +107,15 @@ export class KeyWatch {
     if (tookMs < 0 || tookMs > MIN_CLOCK_OFFSET_MS) return;
     const offsetMs = Math.round(clockMs - (beganAtMs + tookMs / 2));
     this.#main.clockOffsetMs = Math.abs(offsetMs) < MIN_CLOCK_OFFSET_MS ? 0 : offsetMs;
+  }
+}
+
+/** Of a key that was waited for. */
+class NoResponseError extends Error {
+  readonly code = 'ETIMEDOUT';
+
+  constructor() {
+    super('no response in time');
   }
 }
 

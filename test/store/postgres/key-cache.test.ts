@@ -53,7 +53,7 @@ let cache: KeyCache;
 
 function open(staleMs: number): KeyCache {
   const clocks = { tickMs: monotonicClock(() => tick), nowMs: () => tick + aheadMs };
-  return new KeyCache({ ...clocks, staleMs, readChanges: () => database.readChanges() });
+  return new KeyCache({ ...clocks, staleMs, readChanges: () => database.readChanges(), tooLong: () => GONE });
 }
 
 const look = (): Promise<VirtualKeyRow | undefined> => cache.findKey('keySha256', 'hash', database.find);
@@ -294,6 +294,20 @@ describe('while the database is away', () => {
       expect(await first).toBe(database.row);
       expect(await look()).toBe(database.row);
       expect(database.polls).toBe(1);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it('waits two seconds for a key that is not known if the database hangs', async () => {
+    vi.useFakeTimers();
+    try {
+      await leave();
+      cache.forget('vk_a');
+      database.gate = new Promise(() => {});
+      const failure = failureOf(look);
+      await vi.advanceTimersByTimeAsync(2_000);
+      expect((await failure).code).toBe('ERR_STORE_UNAVAILABLE');
     } finally {
       vi.useRealTimers();
     }
