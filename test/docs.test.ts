@@ -119,8 +119,13 @@ describe('variables', () => {
     .join('\n');
   const named = unique(CODE.flatMap((text) => text.match(/\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b/g) ?? []));
 
-  // The examples read the first two, Claude Code the others.
-  const others = ['PROXY_URL', 'BEDROCK_PROXY_ARGS', 'ANTHROPIC_BASE_URL', 'ANTHROPIC_CUSTOM_HEADERS'];
+  // The examples read the first two, Claude Code the next two, LiteLLM the others.
+  const others = ['PROXY_URL', 'BEDROCK_PROXY_ARGS', 'ANTHROPIC_BASE_URL', 'ANTHROPIC_CUSTOM_HEADERS'].concat([
+    'LITELLM_SALT_KEY',
+    'REDIS_HOST',
+    'REDIS_PORT',
+    'REDIS_PASSWORD',
+  ]);
   it.each(named.filter((name) => !name.startsWith('ERR_') && !others.includes(name)))(
     'names a variable that src has: %s',
     (name) => {

@@ -25,7 +25,11 @@ const TROUBLES: readonly (readonly [pattern: RegExp, what: string, hint: string]
   [/^25006$/, 'can only be read', 'Name the primary, not a standby.'],
   [/^(57014|Query read timeout)$/, 'takes too long to respond', 'Look at what it is busy with.'],
   [/^55P03$/, 'is locked by another session', 'Try again, or end the session that holds it.'],
-  [/^42501$/, 'does not let this user do that', 'Run `bedrock-proxy db migrate` as its owner.'],
+  [
+    /^42501$/,
+    'does not let this user do that',
+    'As the owner of its tables, run `bedrock-proxy db migrate`, and grant this user what docs/operate.md says.',
+  ],
   [/^(3F000|42P01|42883|42703)$/, 'has no tables of bedrock-proxy, or older ones', 'Run `bedrock-proxy db migrate`.'],
   [
     /^The server does not support SSL/,

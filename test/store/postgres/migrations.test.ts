@@ -110,6 +110,7 @@ describe.skipIf(POSTGRES === undefined)('the schema in PostgreSQL', () => {
     await run(`CREATE ROLE ${role} LOGIN`);
     const refused = await failureOf(() => migrate(open(role)));
     expect(refused.message).toBe('The database does not let this user do that.');
+    expect(refused.hint).toContain('grant this user what docs/operate.md says');
     expect(refused.hint).toContain('db migrate');
     await migrate(open());
     await run(
