@@ -130,7 +130,7 @@ function sumTokens(totals: UsageTotals | undefined): number {
 /** The screen. */
 export function formatTop({ nowMs, url, proxy, rows, minute, today }: TopReading, width: number | undefined): string {
   const since = proxy?.startedAtMs === undefined ? '' : `, since ${formatTime(proxy.startedAtMs)}`;
-  const state = proxy === undefined ? ': no proxy of this database answers there' : since;
+  const state = proxy === undefined ? ': no proxy of this database answers there; --port names another' : since;
   const [all, streams] = [proxy?.inFlight, proxy?.streams].map((count) => formatCount(count ?? 0));
   const inFlight = proxy === undefined ? '?' : `${all}, ${streams} streamed`;
   const table = rows.map((row) => [printable(row.label, MAX_LABEL), ...cellsOf(row.minute, row.today)]);

@@ -59,7 +59,9 @@ describe('the screen of top', () => {
 
   it('says that it does not know what is in flight if no proxy of this database answers', () => {
     const shown = formatTop({ ...READING, proxy: undefined }, 80);
-    expect(shown).toContain('http://localhost:4000: no proxy of this database answers there\nin flight: ?\n');
+    expect(shown).toContain(
+      'http://localhost:4000: no proxy of this database answers there; --port names another\nin flight: ?\n',
+    );
     expect(topToJson({ ...READING, proxy: undefined })).toMatchObject({ running: false, in_flight: null, since: null });
   });
 });
