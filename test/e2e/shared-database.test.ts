@@ -82,7 +82,7 @@ describe.skipIf(POSTGRES === undefined)('several proxies', () => {
     const [here, there] = machines;
     const commands = blocksOf('sh')
       .join('')
-      .matchAll(/^npx bedrock-proxy (.*)$/gm);
+      .matchAll(/^npx bedrock-proxy (.*?)(?: +#.*)?$/gm);
     const servers: RunningServer[] = [];
     let key = '';
     for (const [, command = ''] of commands) {
